@@ -1,0 +1,137 @@
+//! What a command is given and what it gives back.
+//!
+//! The glue (or a test) opens the key, reads the clock once, and fills a [`Call`]. The command
+//! parses its arguments, plans, applies, and leaves everything else as data in [`Outcome`]: the
+//! reply, the effects to replicate, whom to wake, what to announce, whether to block. Carrying
+//! that out is the caller's business, so every command runs without a server.
+
+use super::claim::Claim;
+use super::reply::Reply;
+use crate::encoding::effect_text::EffectLog;
+use crate::engine::limits::Settings;
+use crate::engine::report::Report;
+use crate::engine::space::Space;
+use crate::engine::units::Millis;
+
+pub use super::error::CommandError;
+
+/// What the key holds.
+pub enum Value<'a> {
+    /// No key.
+    Missing,
+    /// A key of another type.
+    WrongType,
+    /// A space.
+    Space(&'a mut Space),
+}
+
+/// One execution of one command.
+pub struct Call<'a> {
+    /// The arguments after the key.
+    pub args: &'a [&'a [u8]],
+    /// What the key holds.
+    pub value: Value<'a>,
+    /// A space that the command created because the key was missing. The caller stores it under
+    /// the key if the command succeeded and [`Outcome::changed`], and drops it otherwise.
+    pub fresh: Option<Box<Space>>,
+    /// The one clock reading of this command.
+    pub now: Millis,
+    /// Leases whose deadline lies before this count as due only from here on (the grace period
+    /// after a restart or a promotion). `None`: nothing may expire now at all (a replica, a
+    /// client pause, a failover wait).
+    pub expire_from: Option<Millis>,
+    /// True when the command comes from the primary's stream or from a file being loaded.
+    pub replayed: bool,
+    /// True when the caller is able to block the client.
+    pub may_block: bool,
+    /// Draws 32 random bits.
+    pub random: &'a mut dyn FnMut() -> u32,
+    /// The operator's settings.
+    pub settings: &'a Settings,
+    /// Where everything goes.
+    pub out: &'a mut Outcome,
+}
+
+/// Everything a command leaves behind, as data.
+#[derive(Default)]
+pub struct Outcome {
+    /// The reply; complete unless `block` is set.
+    pub reply: Reply,
+    /// The arguments of the one `WF.APPLY key ...` to replicate; empty: nothing changed.
+    pub effects: EffectLog,
+    /// What `apply` reported: types that got ready tasks, events to announce, counters.
+    pub report: Report,
+    /// Set by `WF.CLAIM ... BLOCK` when there was nothing to claim: block the client with this.
+    pub block: Option<Box<Claim>>,
+}
+
+impl Outcome {
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.reply.clear();
+        self.effects.clear();
+        self.report.clear();
+        self.block = None;
+    }
+
+    /// True when the space was changed.
+    pub fn changed(&self) -> bool {
+        !self.effects.is_empty()
+    }
+}
+
+/// A space to change, and what changing it takes.
+pub struct Writing<'c> {
+    /// The space.
+    pub space: &'c mut Space,
+    /// Where everything goes.
+    pub out: &'c mut Outcome,
+    /// Draws 32 random bits.
+    pub random: &'c mut dyn FnMut() -> u32,
+}
+
+impl Call<'_> {
+    /// Refuses keys that hold no space, or one that is not whole.
+    fn check(&self) -> Result<(), CommandError> {
+        match &self.value {
+            Value::WrongType => Err(CommandError::WrongType),
+            Value::Space(space) if space.incomplete() && !self.replayed => Err(CommandError::Incomplete),
+            Value::Space(_) | Value::Missing => Ok(()),
+        }
+    }
+
+    /// The space to read, or `None` when the key is missing.
+    pub fn space(&self) -> Result<Option<&Space>, CommandError> {
+        self.check()?;
+        Ok(match &self.value {
+            Value::Space(space) => Some(space),
+            Value::Missing | Value::WrongType => None,
+        })
+    }
+
+    /// The space to change, or `None` when the key is missing.
+    pub fn writing(&mut self) -> Result<Option<Writing<'_>>, CommandError> {
+        self.check()?;
+        let Call { value, out, random, .. } = self;
+        Ok(match value {
+            Value::Space(space) => Some(Writing { space, out, random }),
+            Value::Missing | Value::WrongType => None,
+        })
+    }
+
+    /// The space to change and the outcome to report to, or `None` when the key is missing.
+    pub fn space_mut(&mut self) -> Result<Option<(&mut Space, &mut Outcome)>, CommandError> {
+        Ok(self.writing()?.map(|writing| (writing.space, writing.out)))
+    }
+
+    /// The space to change, created when the key is missing.
+    pub fn space_or_new(&mut self) -> Result<(&mut Space, &mut Outcome), CommandError> {
+        self.check()?;
+        let Call { value, fresh, out, .. } = self;
+        let space = match value {
+            Value::Space(space) => space,
+            Value::Missing | Value::WrongType => &mut **fresh.get_or_insert_default(),
+        };
+        Ok((space, out))
+    }
+}

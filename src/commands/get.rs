@@ -1,0 +1,146 @@
+//! `WF.GET`: one workflow, for people and tools.
+
+use super::args::Args;
+use super::call::{Call, CommandError};
+use super::reply::Reply;
+use super::spec::{Access, Arg, COMMANDS, Page, Spec};
+use crate::engine::ids::Id;
+use crate::engine::space::Space;
+use crate::engine::state::{TaskState, WORKFLOW_WORDS};
+use crate::engine::units::{Millis, TaskRef};
+
+#[linkme::distributed_slice(COMMANDS)]
+static GET: Spec = Spec {
+    name: "WF.GET",
+    place: 90,
+    summary: "Shows a workflow, with TASKS each of its tasks",
+    complexity: "O(N) for the N tasks of the workflow",
+    since: "0.1.0",
+    arity: -3,
+    access: Access::Read,
+    deny_oom: false,
+    blocking: false,
+    fast: false,
+    internal: false,
+    args: &[Arg::text("id", "the workflow"), Arg::flag("TASKS", "show each task, in push order")],
+    page: Page {
+        about: "Times are unix milliseconds. What is not there yet is null.",
+        replies: &[
+            ("null", "there is no such workflow"),
+            ("map", "the workflow; a flat array in RESP2"),
+            ("id", "its id"),
+            ("name", "the document's name, or null"),
+            ("state", "running, paused, completed, failed or cancelled"),
+            ("paused", "1 when it is paused itself, else 0"),
+            ("priority", "the priority of its tasks that have none of their own"),
+            ("created", "when it was pushed"),
+            (
+                "finished",
+                "when nothing of it was left to do; a failed workflow may still be running down before that",
+            ),
+            ("size", "number of tasks"),
+            (
+                "counts",
+                "map: number of tasks in each state: waiting, delayed, ready, running, completed, failed, skipped, cancelled",
+            ),
+            ("tasks", "with TASKS: array of maps"),
+            ("task: name, type, state", "as they are"),
+            ("task: attempts", "how often it was handed out"),
+            ("task: worker", "who has it or had it last"),
+            ("task: ready, started, finished", "when it became ready, was claimed and ended, the last time"),
+            ("task: error, result", "what WF.FAIL and WF.COMPLETE left"),
+        ],
+        errors: &[("ERR", "an option is not known")],
+        replicated: "Nothing.",
+        example: "> WF.GET jobs 1\n 1) \"id\"\n 2) \"1\"\n 3) \"name\"\n 4) (nil)\n 5) \"state\"\n 6) \"running\"",
+    },
+    run,
+};
+
+fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let mut args = Args(call.args);
+    let id = args.next()?;
+    let with_tasks = args.keyword("TASKS");
+    args.end()?;
+    let mut reply = std::mem::take(&mut call.out.reply);
+    let shown =
+        call.space().map(|space| match space.and_then(|space| Some((space, space.find(Id::of(id))?))) {
+            None => reply.null(),
+            Some((space, slot)) => {
+                let (workflow, blueprint) = space.workflow(slot);
+                reply.map(if with_tasks { 10 } else { 9 });
+                reply.bulk(b"id");
+                reply.bulk(id);
+                reply.bulk(b"name");
+                let name = Some(space.name_of(slot)).filter(|name| !name.is_empty());
+                text(&mut reply, name);
+                reply.bulk(b"state");
+                reply.bulk(WORKFLOW_WORDS[workflow.word()].as_bytes());
+                reply.bulk(b"paused");
+                reply.int(i64::from(workflow.paused()));
+                reply.bulk(b"priority");
+                reply.count(u64::from(workflow.priority()));
+                reply.bulk(b"created");
+                time(&mut reply, Some(workflow.created()));
+                reply.bulk(b"finished");
+                time(&mut reply, workflow.finished(&blueprint.shape));
+                reply.bulk(b"size");
+                reply.count(blueprint.shape.len() as u64);
+                reply.bulk(b"counts");
+                counts(&mut reply, &TaskState::ALL.map(TaskState::name), &space.counts_of(slot));
+                if with_tasks {
+                    reply.bulk(b"tasks");
+                    reply.array(blueprint.shape.len());
+                    space.tasks_of(slot).for_each(|one| task(&mut reply, space, one));
+                }
+            }
+        });
+    call.out.reply = reply;
+    shown
+}
+
+fn task(reply: &mut Reply, space: &Space, task: TaskRef) {
+    let view = space.task(task);
+    reply.map(10);
+    for (name, value) in
+        [("name", view.name), ("type", view.type_name), ("state", view.state.name().as_bytes())]
+    {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value);
+    }
+    reply.bulk(b"attempts");
+    reply.count(u64::from(view.attempts));
+    reply.bulk(b"worker");
+    text(reply, view.worker);
+    for (name, value) in [("ready", view.ready), ("started", view.started), ("finished", view.finished)] {
+        reply.bulk(name.as_bytes());
+        time(reply, value);
+    }
+    for (name, value) in [("error", view.error), ("result", view.result)] {
+        reply.bulk(name.as_bytes());
+        text(reply, value);
+    }
+}
+
+fn text(reply: &mut Reply, text: Option<&[u8]>) {
+    match text {
+        Some(text) => reply.bulk(text),
+        None => reply.null(),
+    }
+}
+
+fn time(reply: &mut Reply, time: Option<Millis>) {
+    match time {
+        Some(time) => reply.count(time.0),
+        None => reply.null(),
+    }
+}
+
+/// A map of names to numbers.
+pub fn counts(reply: &mut Reply, names: &[&str], counts: &[u64]) {
+    reply.map(names.len());
+    for (name, &count) in names.iter().zip(counts) {
+        reply.bulk(name.as_bytes());
+        reply.count(count);
+    }
+}

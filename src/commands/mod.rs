@@ -1,0 +1,38 @@
+//! The commands: one file each, with its [`spec::Spec`] and one function from arguments to
+//! [`call::Outcome`]. Nothing here knows Redis.
+//!
+//! A command runs in four steps, visible in each file: parse the arguments, look the space up,
+//! plan, carry out. Only [`carry_out`] changes a space, and it writes down what it does.
+
+pub mod acknowledge;
+pub mod apply;
+pub mod args;
+pub mod call;
+pub mod claim;
+pub mod complete;
+pub mod delete;
+pub mod error;
+pub mod extend;
+pub mod fail;
+pub mod get;
+pub mod pause;
+pub mod push;
+pub mod recover;
+pub mod reference;
+pub mod release;
+pub mod reply;
+pub mod spec;
+pub mod stats;
+pub mod sweep;
+pub mod token;
+pub mod waiting;
+
+use crate::engine::effect::Effect;
+use crate::engine::space::Space;
+use call::Outcome;
+
+/// Changes the space, and writes the effect down for replicas and the AOF.
+fn carry_out(space: &mut Space, effect: &Effect<'_>, out: &mut Outcome) {
+    out.effects.append(space, effect);
+    crate::engine::apply::apply(space, effect, &mut out.report);
+}

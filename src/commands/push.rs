@@ -1,0 +1,134 @@
+//! `WF.PUSH`: a workflow comes in.
+
+use super::args::{Args, once};
+use super::call::{Call, CommandError};
+use super::carry_out;
+use super::spec::{Access, Arg, COMMANDS, Page, Spec};
+use crate::encoding::document;
+use crate::engine::effect::{Effect, Push};
+use crate::engine::ids::Id;
+use crate::engine::limits::{DEFAULT_PRIORITY, MAX_ID_BYTES, MAX_PRIORITY};
+use crate::engine::plan::{Refusal, admit};
+
+#[linkme::distributed_slice(COMMANDS)]
+static PUSH: Spec = Spec {
+    name: "WF.PUSH",
+    place: 10,
+    summary: "Adds a workflow; its tasks without parents become ready",
+    complexity: "O(N+E) for N tasks and E edges",
+    since: "0.1.0",
+    arity: -3,
+    access: Access::Insert,
+    deny_oom: true,
+    blocking: false,
+    fast: false,
+    internal: false,
+    args: &[
+        Arg::text("workflow", "the workflow as a JSON document, see \"The workflow document\""),
+        Arg::text("id", "up to 512 bytes; default: one more than the largest integer ever used as an id in the space")
+            .after("ID")
+            .optional(),
+        Arg::flag("NX", "when a workflow with this ID exists, answer null instead of an error"),
+        Arg::text("value", "handed out with every task of the workflow; up to `workflow.max-input-bytes`")
+            .after("INPUT")
+            .optional(),
+        Arg::integer("priority", "0 (most urgent) to 16777215, for tasks without one of their own; default: the document's, else 100")
+            .after("PRIORITY")
+            .optional(),
+        Arg::flag("PAUSED", "no task becomes ready before `WF.RELEASE key ID id`"),
+    ],
+    page: Page {
+        about: "The document is checked before anything changes: names are unique and not empty, edges are known, no task waits for itself, there is no cycle, limits hold. The key is created when it is missing.\n\n`DELAY` and `AT` are refused until they are supported.",
+        replies: &[
+            ("bulk string", "the id of the workflow"),
+            ("null", "with `NX`, when a workflow with this id exists"),
+        ],
+        errors: &[
+            ("INVALID", "the document is not a workflow; the error names the task and the reason"),
+            ("EXISTS", "a workflow with this id exists and `NX` was not given"),
+            ("LIMIT", "the document, `ID` or `INPUT` is larger than allowed; the error names the limit"),
+            ("OOM", "the server has reached `maxmemory`"),
+        ],
+        replicated: "`push` with the id, the time and the payloads, and the shape when the space does not have it yet.",
+        example: "> WF.PUSH jobs '{\"tasks\": [{\"name\": \"extract\", \"type\": \"etl\"}, {\"name\": \"load\", \"type\": \"etl\", \"parents\": [\"extract\"]}]}'\n\"1\"",
+    },
+    run,
+};
+
+#[derive(Default)]
+struct Options<'a> {
+    id: Option<&'a [u8]>,
+    nx: Option<()>,
+    input: Option<&'a [u8]>,
+    priority: Option<u64>,
+    paused: Option<()>,
+}
+
+fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let mut args = Args(call.args);
+    let text = args.next()?;
+    let options = parse(args)?;
+    let settings = call.settings;
+    if options.input.is_some_and(|input| input.len() as u64 > settings.max_input_bytes) {
+        return Err(CommandError::OverLimit("INPUT", settings.max_input_bytes, "max-input-bytes"));
+    }
+    let draft = document::read(text).map_err(CommandError::Document)?;
+    let now = call.now;
+    let (space, out) = call.space_or_new()?;
+    let admission = match admit(space, &draft, options.id.map(Id::of), settings) {
+        Ok(admission) => admission,
+        Err(Refusal::Exists) if options.nx.is_some() => {
+            out.reply.null();
+            return Ok(());
+        }
+        Err(refusal) => return Err(CommandError::Refused(refusal, options.id.unwrap_or_default().to_vec())),
+    };
+    let payloads: Vec<&[u8]> = draft.tasks.iter().map(|task| task.payload.as_bytes()).collect();
+    let priority = options.priority.map(|priority| priority as u32).or(draft.priority);
+    let push = Push {
+        id: admission.id,
+        now,
+        priority: priority.unwrap_or(DEFAULT_PRIORITY),
+        paused: options.paused.is_some(),
+        name: draft.name.as_deref().unwrap_or_default().as_bytes(),
+        input: options.input,
+        blueprint: admission.blueprint,
+        new: admission.new.as_ref(),
+        payloads: &payloads,
+    };
+    carry_out(space, &Effect::Push(push), out);
+    out.reply.bulk_with(|bytes| admission.id.write(bytes));
+    Ok(())
+}
+
+fn parse<'a>(mut args: Args<'a>) -> Result<Options<'a>, CommandError> {
+    let mut options = Options::default();
+    while !args.0.is_empty() {
+        if args.keyword("ID") {
+            let id = args.value("ID")?;
+            if id.is_empty() {
+                return Err(CommandError::Empty("ID"));
+            }
+            if id.len() > MAX_ID_BYTES {
+                return Err(CommandError::TooLong("ID", MAX_ID_BYTES));
+            }
+            once(&mut options.id, "ID", id)?;
+        } else if args.keyword("NX") {
+            once(&mut options.nx, "NX", ())?;
+        } else if args.keyword("INPUT") {
+            once(&mut options.input, "INPUT", args.value("INPUT")?)?;
+        } else if args.keyword("PRIORITY") {
+            let priority = args.number("PRIORITY", 0, u64::from(MAX_PRIORITY))?;
+            once(&mut options.priority, "PRIORITY", priority)?;
+        } else if args.keyword("PAUSED") {
+            once(&mut options.paused, "PAUSED", ())?;
+        } else if args.keyword("DELAY") {
+            return Err(CommandError::NotSupported("DELAY"));
+        } else if args.keyword("AT") {
+            return Err(CommandError::NotSupported("AT"));
+        } else {
+            args.end()?;
+        }
+    }
+    Ok(options)
+}

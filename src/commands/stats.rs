@@ -1,0 +1,117 @@
+//! `WF.STATS`: a space at a glance.
+
+use super::args::Args;
+use super::call::{Call, CommandError};
+use super::get::counts;
+use super::reply::Reply;
+use super::spec::{Access, COMMANDS, Page, Spec};
+use crate::engine::histogram::Histogram;
+use crate::engine::state::{TaskState, WORKFLOW_WORDS};
+use crate::engine::types::Type;
+use crate::engine::units::Millis;
+
+#[linkme::distributed_slice(COMMANDS)]
+static STATS: Spec = Spec {
+    name: "WF.STATS",
+    place: 110,
+    summary: "Shows how much of what a space holds, and how long tasks wait and run",
+    complexity: "O(T) for T types",
+    since: "0.1.0",
+    arity: 2,
+    access: Access::Read,
+    deny_oom: false,
+    blocking: false,
+    fast: false,
+    internal: false,
+    args: &[],
+    page: Page {
+        about: "Everything is kept up to date as the space changes, so asking costs the same whatever the number of tasks.",
+        replies: &[
+            ("null", "the key is missing"),
+            ("map", "the space; a flat array in RESP2"),
+            ("workflows", "map: number of workflows running, paused, completed, failed, cancelled"),
+            ("tasks", "map: number of tasks in each state"),
+            ("paused", "1 when everything is paused, else 0"),
+            ("types", "map of each type to a map, oldest type first"),
+            ("type: paused", "1 when the type itself is paused, else 0"),
+            ("type: ready, running, delayed", "tasks in these states now"),
+            (
+                "type: oldest_ready_ms",
+                "for how long the oldest ready task has been ready, in milliseconds; null when none is; at most 1/256 of the range too high",
+            ),
+            (
+                "type: completed, failed",
+                "tasks that ended so since the space exists, also of workflows removed since",
+            ),
+            (
+                "type: wait_p50_ms, wait_p95_ms, wait_p99_ms",
+                "percentiles of the time from ready to claimed, in milliseconds, at most 1/8 too high; null before the first",
+            ),
+            (
+                "type: run_p50_ms, run_p95_ms, run_p99_ms",
+                "the same of the time from claimed to completed or failed",
+            ),
+        ],
+        errors: &[("WRONGTYPE", "the key holds something else")],
+        replicated: "Nothing.",
+        example: "> WF.STATS jobs\n1) \"workflows\"\n2)  1) \"running\"\n    2) (integer) 1",
+    },
+    run,
+};
+
+fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
+    Args(call.args).end()?;
+    let now = call.now;
+    let mut reply = std::mem::take(&mut call.out.reply);
+    let shown = call.space().map(|space| match space {
+        None => reply.null(),
+        Some(space) => {
+            let totals = space.totals();
+            reply.map(4);
+            reply.bulk(b"workflows");
+            counts(&mut reply, &WORKFLOW_WORDS, &totals.workflows);
+            reply.bulk(b"tasks");
+            counts(&mut reply, &TaskState::ALL.map(TaskState::name), &totals.tasks);
+            reply.bulk(b"paused");
+            reply.int(i64::from(space.paused()));
+            reply.bulk(b"types");
+            reply.map(space.types().len());
+            space.types().iter().for_each(|(_, entry)| one_type(&mut reply, entry, now));
+        }
+    });
+    call.out.reply = reply;
+    shown
+}
+
+fn one_type(reply: &mut Reply, entry: &Type, now: Millis) {
+    reply.bulk(&entry.name);
+    reply.map(13);
+    reply.bulk(b"paused");
+    reply.int(i64::from(entry.paused));
+    for state in [TaskState::Ready, TaskState::Running, TaskState::Delayed] {
+        reply.bulk(state.name().as_bytes());
+        reply.count(entry.tasks[state as usize]);
+    }
+    reply.bulk(b"oldest_ready_ms");
+    number(reply, entry.ages.oldest().map(|since| now.since(since)));
+    reply.bulk(b"completed");
+    reply.count(entry.completed);
+    reply.bulk(b"failed");
+    reply.count(entry.failed);
+    percentiles(reply, &entry.waits, ["wait_p50_ms", "wait_p95_ms", "wait_p99_ms"]);
+    percentiles(reply, &entry.runs, ["run_p50_ms", "run_p95_ms", "run_p99_ms"]);
+}
+
+fn percentiles(reply: &mut Reply, histogram: &Histogram, names: [&str; 3]) {
+    for (name, percent) in names.into_iter().zip([50, 95, 99]) {
+        reply.bulk(name.as_bytes());
+        number(reply, histogram.percentile(percent));
+    }
+}
+
+fn number(reply: &mut Reply, number: Option<u64>) {
+    match number {
+        Some(number) => reply.count(number),
+        None => reply.null(),
+    }
+}

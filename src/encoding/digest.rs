@@ -1,0 +1,83 @@
+//! Everything that makes two spaces equal, in one order that does not depend on slots, ids of
+//! types or workers, or hash tables. `DEBUG DIGEST-VALUE` and the tests compare what this walks.
+
+use crate::engine::space::Space;
+use crate::engine::types::Type;
+
+/// Where the walk goes. Adding within an element is ordered; `end` closes the element.
+pub trait DigestSink {
+    /// Adds bytes to the element.
+    fn bytes(&mut self, bytes: &[u8]);
+    /// Adds a number to the element.
+    fn int(&mut self, value: i64);
+    /// Closes the element.
+    fn end(&mut self);
+}
+
+/// Walks the whole state of a space.
+pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
+    let (next_id, next_sequence, latest) = space.counters();
+    sink.int(next_id as i64);
+    sink.int(next_sequence.0 as i64);
+    sink.int(latest.0 as i64);
+    sink.int(i64::from(space.paused()));
+    sink.end();
+    let mut types: Vec<&Type> = space.types().iter().map(|(_, entry)| entry).collect();
+    types.sort_unstable_by_key(|entry| &*entry.name);
+    for entry in types {
+        sink.bytes(b"type");
+        sink.bytes(&entry.name);
+        sink.int(i64::from(entry.paused));
+        sink.int(entry.completed as i64);
+        sink.int(entry.failed as i64);
+        for histogram in [&entry.waits, &entry.runs] {
+            sink.int(histogram.buckets().len() as i64);
+            histogram.buckets().iter().for_each(|&count| sink.int(count as i64));
+        }
+        sink.end();
+    }
+    for slot in space.workflows().by_age() {
+        let (workflow, blueprint) = space.workflow(slot);
+        let shape = &blueprint.shape;
+        let mut id = Vec::new();
+        space.id_of(slot).write(&mut id);
+        sink.bytes(b"workflow");
+        sink.bytes(&id);
+        sink.int(workflow.sequence().0 as i64);
+        sink.int(workflow.created().0 as i64);
+        optional(sink, workflow.finished(shape).map(|time| time.0 as i64));
+        sink.int(i64::from(workflow.priority()));
+        sink.int(workflow.word() as i64);
+        sink.int(i64::from(workflow.paused()));
+        sink.bytes(space.name_of(slot));
+        match workflow.input(shape) {
+            Some(input) => sink.bytes(input),
+            None => sink.int(-1),
+        }
+        for task in space.tasks_of(slot) {
+            let view = space.task(task);
+            let options = shape.options(task.index);
+            sink.bytes(view.name);
+            sink.bytes(view.type_name);
+            sink.bytes(workflow.payload(shape, task.index));
+            shape.parents(task.index).for_each(|parent| sink.int(i64::from(parent.0)));
+            optional(sink, options.priority.map(i64::from));
+            optional(sink, options.lease_ms.map(|lease| lease as i64));
+            sink.int(view.state as i64);
+            sink.int(i64::from(view.marks));
+            sink.int(i64::from(view.attempts));
+            optional(sink, view.nonce.map(|nonce| i64::from(nonce.0)));
+            for time in [view.ready, view.started, view.finished, view.deadline] {
+                optional(sink, time.map(|time| time.0 as i64));
+            }
+            for text in [view.worker, view.error, view.result] {
+                sink.bytes(text.unwrap_or_default());
+            }
+        }
+        sink.end();
+    }
+}
+
+fn optional(sink: &mut dyn DigestSink, value: Option<i64>) {
+    sink.int(value.unwrap_or(-1));
+}

@@ -1,0 +1,91 @@
+//! A whole space as a row of chunks: what RDB files, DUMP payloads and the rewritten AOF hold.
+//!
+//! ```text
+//! chunk     := tag (1 byte), content
+//! header    'H'  layout, next id, next sequence, latest time, paused
+//! types     'T'  count, then each: name, paused, completed, failed, waits, runs
+//! workers   'W'  count, then each: name; numbered from 0 over all such chunks
+//! blueprints 'B' count, then each: id, name, its tasks as type, name, parents, options
+//! workflows 'F'  count, then one column after the other: see `write`
+//! notes     'N'  count, then each: sequence of the workflow, task, kind, text
+//! end       'E'  number of types, workers, blueprints, workflows, notes
+//! ```
+//!
+//! Numbers are varints, texts are a length and bytes. Chunks of one kind follow each other in
+//! pieces of about [`CHUNK`] bytes, so neither writer nor reader holds a second copy of the space.
+//! What can be worked out is not stored: queues, leases by deadline, counters of open parents,
+//! totals, and the states of a workflow nothing has happened to.
+//!
+//! Layouts are named by what made them necessary:
+//!
+//! | layout | reason |
+//! |---|---|
+//! | 1 | the first |
+
+mod read;
+mod write;
+
+pub use read::{Loader, take_chunk};
+pub use write::save;
+
+/// The layout that this version writes; it reads all up to it.
+pub const VERSION: u32 = 1;
+
+/// The size at which a chunk is closed.
+const CHUNK: usize = 128 * 1024;
+
+/// What a byte in front of a workflow's tasks says about them.
+mod kind {
+    /// As pushed: nothing was claimed, released, or ended.
+    pub const FRESH: u8 = 0;
+    /// States, no runs.
+    pub const STATES: u8 = 1;
+    /// States and runs.
+    pub const RUNS: u8 = 2;
+    /// Completed: runs only.
+    pub const COMPLETED: u8 = 3;
+}
+
+/// Bits of the byte of flags of a workflow.
+mod flag {
+    pub const PAUSED: u8 = 1 << 0;
+    pub const INPUT: u8 = 1 << 1;
+    pub const OWN_NAME: u8 = 1 << 2;
+    pub const TEXT_ID: u8 = 1 << 3;
+    pub const ALL: u8 = PAUSED | INPUT | OWN_NAME | TEXT_ID;
+}
+
+/// The bit of a state byte that says that the task's newest token is void.
+const VOID: u8 = 1 << 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoding::bytes::DecodeError;
+
+    fn finish(chunks: &[&[u8]]) -> Result<(), DecodeError> {
+        let mut loader = Loader::new();
+        chunks.iter().try_for_each(|chunk| loader.chunk(chunk))?;
+        loader.finish().map(drop)
+    }
+
+    #[test]
+    fn an_empty_space_reads_back_and_half_of_it_does_not() {
+        let space = crate::engine::space::Space::new();
+        let mut chunks: Vec<Vec<u8>> = Vec::new();
+        save(&space, &mut |chunk| chunks.push(chunk.to_vec()));
+        let all: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+        assert_eq!(finish(&all), Ok(()));
+        assert_eq!(finish(&all[..all.len() - 1]), Err(DecodeError::CutOff));
+        assert_eq!(
+            finish(&all[1..]),
+            Err(DecodeError::Impossible("a section before the header or after the end"))
+        );
+    }
+
+    #[test]
+    fn a_newer_layout_is_refused_by_its_number() {
+        assert_eq!(finish(&[b"H\x02"]), Err(DecodeError::Newer(2)));
+        assert_eq!(finish(&[b"X"]), Err(DecodeError::Impossible("a section that is not known")));
+    }
+}

@@ -1,0 +1,368 @@
+//! Chunks into a space. Every byte may lie: see `encoding::bytes`.
+
+use super::{VERSION, VOID, flag, kind};
+use crate::encoding::bytes::{DecodeError, Source};
+use crate::engine::draft::{Draft, DraftTask, TaskOptions};
+use crate::engine::histogram::{BUCKETS, Histogram};
+use crate::engine::ids::Id;
+use crate::engine::invariant;
+use crate::engine::limits::{MAX_LEASE_MS, MAX_PRIORITY, Settings};
+use crate::engine::notes::NoteKind;
+use crate::engine::restore::{TypeParts, WorkflowParts};
+use crate::engine::runs::Run;
+use crate::engine::shape::Shape;
+use crate::engine::space::Space;
+use crate::engine::state::{TaskState, WorkflowState};
+use crate::engine::units::{BlueprintId, Millis, Nonce, Sequence, TaskIndex, TypeId, WorkerId};
+use std::borrow::Cow;
+
+/// A space being put together from chunks.
+///
+/// Between two chunks all there is to know lies in the space itself, because the chunks of a
+/// rewritten AOF come as one command each: see [`take_chunk`].
+#[derive(Debug)]
+pub struct Loader {
+    space: Box<Space>,
+}
+
+impl Default for Loader {
+    fn default() -> Loader {
+        Loader::new()
+    }
+}
+
+impl Loader {
+    /// Nothing read yet.
+    pub fn new() -> Loader {
+        Loader { space: Box::new(Space::new()) }
+    }
+
+    /// Takes the next chunk.
+    pub fn chunk(&mut self, chunk: &[u8]) -> Result<(), DecodeError> {
+        take_chunk(&mut self.space, chunk)
+    }
+
+    /// The space, if it is whole and breaks no rule.
+    pub fn finish(self) -> Result<Box<Space>, DecodeError> {
+        if self.space.incomplete() || !self.space.begun() {
+            return Err(DecodeError::CutOff);
+        }
+        Ok(self.space)
+    }
+}
+
+/// Takes the next chunk of a snapshot into a space that is new, or that the chunks before went
+/// into. The space is incomplete from the header to the end, which checks that it breaks no rule.
+pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
+    let mut source = Source(chunk);
+    let tag = source.byte()?;
+    let mut reader = Reader { space };
+    match tag {
+        b'H' if reader.space.begun() => return Err(DecodeError::Impossible("a second header")),
+        b'H' => reader.header(&mut source)?,
+        b'T' | b'W' | b'B' | b'F' | b'N' | b'E' if !reader.space.incomplete() => {
+            return Err(DecodeError::Impossible("a section before the header or after the end"));
+        }
+        b'T' => reader.each(&mut source, Reader::type_)?,
+        b'W' => reader.each(&mut source, Reader::worker)?,
+        b'B' => reader.each(&mut source, Reader::blueprint)?,
+        b'F' => reader.workflows(&mut source)?,
+        b'N' => reader.each(&mut source, Reader::note)?,
+        b'E' => reader.end(&mut source)?,
+        _ => return Err(DecodeError::Impossible("a section that is not known")),
+    }
+    if !source.is_empty() {
+        return Err(DecodeError::Impossible("more than its section has"));
+    }
+    if tag == b'E' {
+        invariant::check(space).map_err(DecodeError::Broken)?;
+        space.restore_end();
+    }
+    Ok(())
+}
+
+struct Reader<'s> {
+    space: &'s mut Space,
+}
+
+impl Reader<'_> {
+    fn each<'a>(
+        &mut self,
+        source: &mut Source<'a>,
+        item: impl Fn(&mut Self, &mut Source<'a>) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        for _ in 0..source.count(1)? {
+            item(self, source)?;
+        }
+        Ok(())
+    }
+
+    fn header(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+        let version = source.int()?;
+        if version > u64::from(VERSION) {
+            return Err(DecodeError::Newer(version));
+        }
+        let (next_id, next_sequence, latest) = (source.int()?, source.int()?, source.int()?);
+        let paused = truth(source)?;
+        Ok(self.space.restore_header(next_id, next_sequence, latest, paused)?)
+    }
+
+    fn type_(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+        let parts = TypeParts {
+            name: source.text()?,
+            paused: truth(source)?,
+            completed: source.int()?,
+            failed: source.int()?,
+            waits: histogram(source)?,
+            runs: histogram(source)?,
+        };
+        Ok(self.space.restore_type(parts)?)
+    }
+
+    fn worker(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+        Ok(self.space.restore_worker(source.text()?)?)
+    }
+
+    fn blueprint(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+        let id = BlueprintId(source.int32()?);
+        let name = source.text()?;
+        let count = source.count(5)?;
+        let mut tasks = Vec::with_capacity(count);
+        let mut parents = Vec::with_capacity(count);
+        for _ in 0..count {
+            let type_id = source.int()?;
+            if type_id >= self.space.types().len() as u64 {
+                return Err(DecodeError::Impossible("a task of an unknown type"));
+            }
+            let name = utf8(source.text()?)?;
+            parents.push(Source(source.0));
+            for _ in 0..source.count(1)? {
+                source.int()?;
+            }
+            let priority = source.int()?.checked_sub(1);
+            let lease_ms = Some(source.int()?).filter(|&lease| lease > 0);
+            if priority.is_some_and(|p| p > u64::from(MAX_PRIORITY))
+                || lease_ms.is_some_and(|l| l > MAX_LEASE_MS)
+            {
+                return Err(DecodeError::Impossible("an option out of range"));
+            }
+            let options = TaskOptions { priority: priority.map(|p| p as u32), lease_ms };
+            let type_name = utf8(self.space.type_name(TypeId(type_id as u16)))?;
+            tasks.push(DraftTask { name, type_name, options, ..DraftTask::default() });
+        }
+        // Parents may come after their children, so their names are known only now.
+        for (place, mut source) in parents.into_iter().enumerate() {
+            for _ in 0..source.count(1)? {
+                let parent =
+                    tasks.get(source.int()? as usize).ok_or(DecodeError::Impossible("an unknown parent"))?;
+                let name = parent.name.clone();
+                tasks[place].parents.push(name);
+            }
+        }
+        let draft = Draft { tasks, ..Draft::default() };
+        let checked = Shape::check(&draft, &Settings::widest());
+        let checked = checked.map_err(|_| DecodeError::Impossible("a shape that is no workflow"))?;
+        Ok(self.space.restore_blueprint(id, checked, name)?)
+    }
+
+    fn workflows(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+        let count = source.count(7)?;
+        let mut sequence = 0u64;
+        let sequences = column(count, || {
+            sequence =
+                sequence.checked_add(source.int()?).ok_or(DecodeError::Impossible("an age out of range"))?;
+            Ok(Sequence(sequence))
+        })?;
+        let flags = column(count, || source.byte())?;
+        let mut ids = Vec::with_capacity(count);
+        for flags in &flags {
+            ids.push(if flags & flag::TEXT_ID != 0 {
+                Id::Text(source.text()?)
+            } else {
+                Id::Integer(source.int()?)
+            });
+        }
+        let mut created = 0i64;
+        let createds = column(count, || {
+            created = created.wrapping_add(unzigzag(source.int()?));
+            Ok(Millis(u64::try_from(created).map_err(|_| DecodeError::Impossible("a time out of range"))?))
+        })?;
+        let blueprints = column(count, || Ok(BlueprintId(source.int32()?)))?;
+        let priorities = column(count, || source.int32())?;
+        let mut texts = Vec::with_capacity(count);
+        for place in 0..count {
+            texts.push(self.texts(source, flags[place], blueprints[place])?);
+        }
+        for (place, texts) in texts.into_iter().enumerate() {
+            let state = WorkflowState::ALL.get((flags[place] >> 4) as usize);
+            let state = *state.ok_or(DecodeError::Impossible("a state that is not known"))?;
+            if matches!(ids[place], Id::Text(text) if Id::of(text) != ids[place]) {
+                return Err(DecodeError::Impossible("an integer id that is a text"));
+            }
+            let tasks = self.tasks(source, blueprints[place], createds[place])?;
+            if (state == WorkflowState::Completed) != (tasks.kind == kind::COMPLETED) {
+                return Err(DecodeError::Impossible("a workflow that is completed or not against its state"));
+            }
+            let parts = WorkflowParts {
+                id: ids[place],
+                sequence: sequences[place],
+                created: createds[place],
+                finished: tasks.finished,
+                blueprint: blueprints[place],
+                priority: priorities[place],
+                state,
+                paused: flags[place] & flag::PAUSED != 0,
+                own_name: texts.own_name,
+                input: texts.input,
+                payloads: &texts.payloads,
+                tasks: tasks.states.as_deref(),
+                runs: tasks.runs.as_deref(),
+            };
+            self.space.restore_workflow(&parts)?;
+        }
+        Ok(())
+    }
+
+    /// Name, INPUT and payloads of a workflow.
+    fn texts<'a>(
+        &self,
+        source: &mut Source<'a>,
+        flags: u8,
+        blueprint: BlueprintId,
+    ) -> Result<Texts<'a>, DecodeError> {
+        if flags & 0xf & !flag::ALL != 0 || flags >> 6 != 0 {
+            return Err(DecodeError::Impossible("a flag that is not known"));
+        }
+        let count = self.tasks_of(blueprint)?;
+        let name = if flags & flag::OWN_NAME != 0 { Some(source.text()?) } else { None };
+        let input = if flags & flag::INPUT != 0 { Some(source.text()?) } else { None };
+        let completed = flags >> 4 == WorkflowState::Completed as u8;
+        let payloads = if completed { Vec::new() } else { column(count, || source.text())? };
+        Ok(Texts { own_name: name, input, payloads })
+    }
+
+    fn tasks_of(&self, blueprint: BlueprintId) -> Result<usize, DecodeError> {
+        if !self.space.blueprints().contains(blueprint) {
+            return Err(DecodeError::Impossible("a workflow without a blueprint"));
+        }
+        Ok(self.space.blueprints().get(blueprint).shape.len())
+    }
+
+    fn tasks(
+        &self,
+        source: &mut Source<'_>,
+        blueprint: BlueprintId,
+        created: Millis,
+    ) -> Result<Tasks, DecodeError> {
+        let count = self.tasks_of(blueprint)?;
+        let kind = source.byte()?;
+        let mut tasks = Tasks { kind, states: None, runs: None, finished: None };
+        match kind {
+            kind::FRESH => return Ok(tasks),
+            kind::STATES | kind::RUNS | kind::COMPLETED => {}
+            _ => return Err(DecodeError::Impossible("a kind of workflow that is not known")),
+        }
+        tasks.states = Some(column(count, || {
+            let byte = source.byte()?;
+            let state = TaskState::ALL.get((byte & !VOID) as usize);
+            Ok((*state.ok_or(DecodeError::Impossible("a state that is not known"))?, byte & VOID != 0))
+        })?);
+        if kind != kind::STATES {
+            tasks.finished = time(source, created)?;
+            tasks.runs = Some(column(count, || self.run(source, created))?);
+        }
+        Ok(tasks)
+    }
+
+    fn run(&self, source: &mut Source<'_>, created: Millis) -> Result<Run, DecodeError> {
+        let attempt = source.int32()?;
+        if attempt > u32::from(u16::MAX) {
+            return Err(DecodeError::Impossible("an attempt out of range"));
+        }
+        let mut run = Run { attempt, ready: time(source, created)?, ..Run::NONE };
+        if attempt > 0 {
+            let nonce = source.take(4)?;
+            run.nonce = Nonce(u32::from_le_bytes(nonce.try_into().map_err(|_| DecodeError::CutOff)?));
+            // Workers of a new space are numbered in the order in which they came.
+            run.worker = WorkerId(source.int32()?);
+            run.started = time(source, created)?;
+        }
+        run.finished = time(source, created)?;
+        Ok(run)
+    }
+
+    fn note(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+        let sequence = Sequence(source.int()?);
+        let index = TaskIndex(source.int32()?);
+        let kind = match source.byte()? {
+            0 => NoteKind::Result,
+            1 => NoteKind::Error,
+            _ => return Err(DecodeError::Impossible("a note of a kind that is not known")),
+        };
+        let text = source.text()?;
+        Ok(self.space.restore_note(sequence, index, kind, text)?)
+    }
+
+    fn end(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+        let space = &self.space;
+        for count in [
+            space.types().len(),
+            space.workers().len(),
+            space.blueprints().len(),
+            space.workflows().len(),
+            space.notes().len(),
+        ] {
+            if source.int()? != count as u64 {
+                return Err(DecodeError::Impossible("another number of things than it has"));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Texts<'a> {
+    own_name: Option<&'a [u8]>,
+    input: Option<&'a [u8]>,
+    payloads: Vec<&'a [u8]>,
+}
+
+struct Tasks {
+    kind: u8,
+    states: Option<Vec<(TaskState, bool)>>,
+    runs: Option<Vec<Run>>,
+    finished: Option<Millis>,
+}
+
+fn column<T>(count: usize, mut next: impl FnMut() -> Result<T, DecodeError>) -> Result<Vec<T>, DecodeError> {
+    (0..count).map(|_| next()).collect()
+}
+
+fn truth(source: &mut Source<'_>) -> Result<bool, DecodeError> {
+    match source.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(DecodeError::Impossible("a flag that is not known")),
+    }
+}
+
+fn utf8(text: &[u8]) -> Result<Cow<'static, str>, DecodeError> {
+    let text = str::from_utf8(text).map_err(|_| DecodeError::Impossible("a name that is not UTF-8"))?;
+    Ok(Cow::Owned(text.to_owned()))
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+fn time(source: &mut Source<'_>, created: Millis) -> Result<Option<Millis>, DecodeError> {
+    Ok(source.int()?.checked_sub(1).map(|offset| created.plus(offset)))
+}
+
+fn histogram(source: &mut Source<'_>) -> Result<Histogram, DecodeError> {
+    let count = source.count(1)?;
+    if count > BUCKETS {
+        return Err(DecodeError::Impossible("a histogram that is too long"));
+    }
+    let buckets = column(count, || source.int())?;
+    Histogram::from_buckets(buckets).ok_or(DecodeError::Impossible("a histogram that is none"))
+}

@@ -1,0 +1,265 @@
+//! A space into chunks.
+
+use super::{CHUNK, VERSION, VOID, flag, kind};
+use crate::encoding::bytes::put_text;
+use crate::engine::histogram::Histogram;
+use crate::engine::notes::NoteKind;
+use crate::engine::packed::put_varint;
+use crate::engine::runs::Run;
+use crate::engine::space::Space;
+use crate::engine::state::{TaskState, WorkflowState};
+use crate::engine::units::{Millis, Slot, WorkerId};
+use crate::engine::workflow::{MARK_ERROR, MARK_RESULT, MARK_VOID, StoredId};
+use hashbrown::HashMap;
+
+/// Writes a space; `sink` gets each chunk once, in order.
+pub fn save(space: &Space, sink: &mut dyn FnMut(&[u8])) {
+    let mut out = Chunks { sink, tag: b'H', body: Vec::new(), count: 0 };
+    header(space, &mut out);
+    for (_, entry) in space.types().iter() {
+        out.item(b'T', |bytes| {
+            put_text(bytes, &entry.name);
+            bytes.push(u8::from(entry.paused));
+            put_varint(bytes, entry.completed);
+            put_varint(bytes, entry.failed);
+            histogram(&entry.waits, bytes);
+            histogram(&entry.runs, bytes);
+        });
+    }
+    let mut workers = HashMap::new();
+    // A name that nothing mentions and a shape that nothing uses are only in a space that was never
+    // wholly loaded; what it has is saved so that it loads.
+    let mentioned = space.workers().iter().filter(|(_, worker)| worker.mentions > 0);
+    for (place, (id, worker)) in mentioned.enumerate() {
+        workers.insert(id, place as u64);
+        out.item(b'W', |bytes| put_text(bytes, &worker.name));
+    }
+    let mut blueprints = 0;
+    for (id, blueprint) in space.blueprints().iter().filter(|(_, blueprint)| blueprint.uses() > 0) {
+        blueprints += 1;
+        out.item(b'B', |bytes| {
+            put_varint(bytes, u64::from(id.0));
+            put_text(bytes, &blueprint.name);
+            let shape = &blueprint.shape;
+            put_varint(bytes, shape.len() as u64);
+            for task in shape.indexes() {
+                put_varint(bytes, u64::from(blueprint.type_id(task).0));
+                put_text(bytes, shape.name(task));
+                put_varint(bytes, shape.parents(task).len() as u64);
+                shape.parents(task).for_each(|parent| put_varint(bytes, u64::from(parent.0)));
+                let options = shape.options(task);
+                put_varint(bytes, options.priority.map_or(0, |priority| u64::from(priority) + 1));
+                put_varint(bytes, options.lease_ms.unwrap_or(0));
+            }
+        });
+    }
+    out.close();
+    let slots = space.workflows().by_age();
+    workflows(space, &slots, &workers, &mut out);
+    let notes = notes(space, &slots, &mut out);
+    out.close();
+    out.tag = b'E';
+    for count in [space.types().len(), workers.len(), blueprints, slots.len(), notes] {
+        put_varint(&mut out.body, count as u64);
+    }
+    out.emit();
+}
+
+/// Collects items of one kind and hands them on in chunks, each with their number in front.
+struct Chunks<'s> {
+    sink: &'s mut dyn FnMut(&[u8]),
+    tag: u8,
+    body: Vec<u8>,
+    count: u64,
+}
+
+impl Chunks<'_> {
+    fn item(&mut self, tag: u8, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.tag != tag || self.body.len() >= CHUNK {
+            self.close();
+            self.tag = tag;
+        }
+        write(&mut self.body);
+        self.count += 1;
+    }
+
+    /// Hands on what there is, if anything.
+    fn close(&mut self) {
+        if self.count > 0 {
+            let mut body = Vec::with_capacity(self.body.len() + 10);
+            put_varint(&mut body, self.count);
+            body.append(&mut self.body);
+            self.body = body;
+            self.emit();
+        }
+    }
+
+    fn emit(&mut self) {
+        self.body.insert(0, self.tag);
+        (self.sink)(&self.body);
+        self.body.clear();
+        self.count = 0;
+    }
+}
+
+fn header(space: &Space, out: &mut Chunks<'_>) {
+    let (next_id, next_sequence, latest) = space.counters();
+    put_varint(&mut out.body, u64::from(VERSION));
+    put_varint(&mut out.body, next_id);
+    put_varint(&mut out.body, next_sequence.0);
+    put_varint(&mut out.body, latest.0);
+    out.body.push(u8::from(space.paused()));
+    out.emit();
+}
+
+fn histogram(histogram: &Histogram, bytes: &mut Vec<u8>) {
+    put_varint(bytes, histogram.buckets().len() as u64);
+    histogram.buckets().iter().for_each(|&count| put_varint(bytes, count));
+}
+
+/// Workflows in groups, each group one column after the other: what belongs together is alike, and
+/// an RDB file compresses it well.
+fn workflows(space: &Space, slots: &[Slot], workers: &HashMap<WorkerId, u64>, out: &mut Chunks<'_>) {
+    let mut rest = slots;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|&&slot| {
+            let enough = bytes >= CHUNK;
+            bytes += space.workflows().at(slot).heap_bytes() + 8;
+            !enough
+        });
+        let (group, tail) = rest.split_at(fits.count());
+        rest = tail;
+        out.tag = b'F';
+        out.count = group.len() as u64;
+        columns(space, group, workers, &mut out.body);
+        out.close();
+    }
+}
+
+fn columns(space: &Space, group: &[Slot], workers: &HashMap<WorkerId, u64>, bytes: &mut Vec<u8>) {
+    let workflow = |slot: Slot| space.workflow(slot).0;
+    let mut last = 0;
+    for &slot in group {
+        let sequence = workflow(slot).sequence().0;
+        put_varint(bytes, sequence - last);
+        last = sequence;
+    }
+    for &slot in group {
+        let (workflow, blueprint) = space.workflow(slot);
+        let mut flags = if workflow.paused() { flag::PAUSED } else { 0 };
+        flags |= if workflow.input(&blueprint.shape).is_some() { flag::INPUT } else { 0 };
+        flags |= if workflow.own_name(&blueprint.shape).is_some() { flag::OWN_NAME } else { 0 };
+        flags |= if matches!(workflow.id(), StoredId::Text(_)) { flag::TEXT_ID } else { 0 };
+        bytes.push(flags | (workflow.state() as u8) << 4);
+    }
+    for &slot in group {
+        match space.id_of(slot) {
+            crate::engine::ids::Id::Integer(id) => put_varint(bytes, id),
+            crate::engine::ids::Id::Text(text) => put_text(bytes, text),
+        }
+    }
+    let mut last = 0i64;
+    for &slot in group {
+        let created = workflow(slot).created().0 as i64;
+        put_varint(bytes, zigzag(created - last));
+        last = created;
+    }
+    for &slot in group {
+        put_varint(bytes, u64::from(workflow(slot).blueprint().0));
+    }
+    for &slot in group {
+        put_varint(bytes, u64::from(workflow(slot).priority()));
+    }
+    for &slot in group {
+        let (workflow, blueprint) = space.workflow(slot);
+        let shape = &blueprint.shape;
+        workflow.own_name(shape).into_iter().for_each(|name| put_text(bytes, name));
+        workflow.input(shape).into_iter().for_each(|input| put_text(bytes, input));
+        if workflow.state() != WorkflowState::Completed {
+            shape.indexes().for_each(|task| put_text(bytes, workflow.payload(shape, task)));
+        }
+    }
+    for &slot in group {
+        tasks(space, slot, workers, bytes);
+    }
+}
+
+/// Maps small numbers of either sign to small numbers.
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn tasks(space: &Space, slot: Slot, workers: &HashMap<WorkerId, u64>, bytes: &mut Vec<u8>) {
+    let (workflow, blueprint) = space.workflow(slot);
+    let shape = &blueprint.shape;
+    let untouched = |task| {
+        let root = shape.parents(task).len() == 0 && !workflow.paused();
+        workflow.task_state(task) == if root { TaskState::Ready } else { TaskState::Waiting }
+    };
+    let kind = match workflow.state() {
+        WorkflowState::Completed => kind::COMPLETED,
+        _ if workflow.has_history() => kind::RUNS,
+        _ if shape.indexes().all(untouched) => kind::FRESH,
+        _ => kind::STATES,
+    };
+    bytes.push(kind);
+    if kind == kind::FRESH {
+        return;
+    }
+    for task in shape.indexes() {
+        let void = if workflow.marks(task) & MARK_VOID != 0 { VOID } else { 0 };
+        bytes.push(workflow.task_state(task) as u8 | void);
+    }
+    if kind == kind::STATES {
+        return;
+    }
+    let created = workflow.created();
+    put_varint(bytes, since(workflow.finished(shape), created));
+    for task in shape.indexes() {
+        run(&workflow.run(shape, task), created, workers, bytes);
+    }
+}
+
+fn run(run: &Run, created: Millis, workers: &HashMap<WorkerId, u64>, bytes: &mut Vec<u8>) {
+    put_varint(bytes, u64::from(run.attempt));
+    put_varint(bytes, since(run.ready, created));
+    if run.attempt > 0 {
+        bytes.extend_from_slice(&run.nonce.0.to_le_bytes());
+        put_varint(bytes, workers[&run.worker]);
+        put_varint(bytes, since(run.started, created));
+    }
+    put_varint(bytes, since(run.finished, created));
+}
+
+/// 0 for none, else one more than the milliseconds since `created`.
+fn since(time: Option<Millis>, created: Millis) -> u64 {
+    time.map_or(0, |time| time.since(created) + 1)
+}
+
+fn notes(space: &Space, slots: &[Slot], out: &mut Chunks<'_>) -> usize {
+    if space.notes().is_empty() {
+        return 0;
+    }
+    let mut count = 0;
+    for &slot in slots {
+        let workflow = space.workflows().at(slot);
+        for task in space.tasks_of(slot) {
+            let marks = workflow.marks(task.index);
+            for (mark, kind) in [(MARK_RESULT, NoteKind::Result), (MARK_ERROR, NoteKind::Error)] {
+                if marks & mark == 0 {
+                    continue;
+                }
+                let text = space.notes().get(task, kind).unwrap_or_default();
+                count += 1;
+                out.item(b'N', |bytes| {
+                    put_varint(bytes, workflow.sequence().0);
+                    put_varint(bytes, u64::from(task.index.0));
+                    bytes.push(kind as u8);
+                    put_text(bytes, text);
+                });
+            }
+        }
+    }
+    count
+}

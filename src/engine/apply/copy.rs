@@ -1,0 +1,37 @@
+//! A copy of a space. No token works on both: the copy's leases are void, whatever ran is ready
+//! again there, and an acknowledgement that the original would know is stale.
+
+use super::lease::take_back;
+use crate::engine::report::Report;
+use crate::engine::space::Space;
+use crate::engine::state::TaskState;
+use crate::engine::units::TaskRef;
+use crate::engine::workflow::MARK_VOID;
+
+impl Space {
+    /// The copy. The time at which its tasks became ready again is the latest that the space has
+    /// seen: COPY runs on replicas too and has no clock of its own.
+    pub fn void_copy(&self) -> Space {
+        let mut copy = self.clone();
+        let now = copy.latest;
+        let mut report = Report::default();
+        for slot in copy.workflows.by_age() {
+            if !copy.workflows.at(slot).has_history() {
+                continue;
+            }
+            let indexes = copy.workflow(slot).1.shape.indexes();
+            for index in indexes {
+                let task = TaskRef { slot, index };
+                if copy.run_of(task).attempt == 0 {
+                    continue;
+                }
+                if copy.state_of(task) == TaskState::Running {
+                    take_back(&mut copy, task, now, &mut report);
+                } else {
+                    copy.workflows.at_mut(slot).set_marks(index, MARK_VOID, true);
+                }
+            }
+        }
+        copy
+    }
+}

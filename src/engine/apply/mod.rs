@@ -1,0 +1,138 @@
+//! The only mutator. It reads no clock, draws no random number, depends on no hash order, and
+//! cannot fail: what an effect asks for was checked by planning or by decoding.
+//!
+//! ON PUSH      the blueprint is interned, tasks without parents become ready (`push`)
+//! ON CLAIM     a ready task leaves its queue and is leased (`lease`)
+//! ON EXTEND    a lease gets a new deadline; one that ran out is taken up again (`lease`)
+//! ON EXPIRE,   the lease ends; the task is ready again, or cancelled when its workflow has
+//! ON RECOVER   failed (`lease`)
+//! ON COMPLETE  the lease ends, children with no open parent left become ready (`finish`)
+//! ON FAIL      the lease ends, the workflow fails, what has not started is cancelled (`finish`)
+//! ON PAUSE     ready tasks leave their queues; ON RELEASE they come back, and with them those
+//!              whose parents completed meanwhile (`pause`)
+//! ON DELETE    everything the workflow has goes (`delete`)
+
+mod copy;
+mod delete;
+mod finish;
+mod lease;
+mod pause;
+mod push;
+
+pub(super) use pause::open_parents;
+
+use super::effect::Effect;
+use super::report::{Event, Report};
+use super::runs::{self, Run};
+use super::space::Space;
+use super::state::TaskState;
+use super::units::{Millis, Slot, TaskRef, TypeId};
+use super::workflow::Workflow;
+
+/// Carries an effect out and reports what happened.
+pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
+    report.applied += 1;
+    match *effect {
+        Effect::Push(ref push) => push::push(space, push, report),
+        Effect::Claim(ref lease) => lease::claim(space, lease),
+        Effect::Resume(ref lease) => lease::resume(space, lease),
+        Effect::Extend { task, deadline } => lease::extend(space, task, deadline),
+        Effect::Expire { now, task } => {
+            report.expired += 1;
+            report.events.add(Event::TaskExpired);
+            lease::give_back(space, task, now, report);
+        }
+        Effect::Recover { now, task } => {
+            report.events.add(Event::TaskRecovered);
+            lease::take_back(space, task, now, report);
+        }
+        Effect::Complete { now, task, result } => finish::complete(space, task, now, result, report),
+        Effect::Fail { now, task, error } => finish::fail(space, task, now, error, report),
+        Effect::Pause { target } => pause::pause(space, target, report),
+        Effect::Release { now, target } => pause::release(space, target, now, report),
+        Effect::Delete { slot } => delete::delete(space, slot, report),
+    }
+}
+
+impl Space {
+    /// Remembers the time of an effect.
+    fn at_time(&mut self, now: Millis) {
+        self.latest = self.latest.max(now);
+    }
+
+    fn type_of(&self, task: TaskRef) -> TypeId {
+        self.workflow(task.slot).1.type_id(task.index)
+    }
+
+    fn run_of(&self, task: TaskRef) -> Run {
+        let (workflow, blueprint) = self.workflow(task.slot);
+        workflow.run(&blueprint.shape, task.index)
+    }
+
+    fn set_run(&mut self, task: TaskRef, run: Run) {
+        let count = self.workflow(task.slot).1.shape.len();
+        self.workflows.change(task.slot, |workflow| workflow.set_run(task.index, count, run));
+    }
+
+    /// Moves a task to another state and counts it there.
+    fn move_task(&mut self, task: TaskRef, to: TaskState) {
+        let from = self.state_of(task);
+        let type_id = self.type_of(task);
+        self.workflows.at_mut(task.slot).set_task_state(task.index, to);
+        self.types.at_mut(type_id).count_move(from, to);
+        self.totals.tasks[from as usize] -= 1;
+        self.totals.tasks[to as usize] += 1;
+    }
+
+    /// Changes a workflow's state or pause and counts it under its new word.
+    fn reword(&mut self, slot: Slot, change: impl FnOnce(&mut Workflow)) {
+        let workflow = self.workflows.at_mut(slot);
+        self.totals.workflows[workflow.word()] -= 1;
+        change(workflow);
+        self.totals.workflows[workflow.word()] += 1;
+    }
+
+    /// A task becomes ready, and queues unless its workflow is paused.
+    fn make_ready(&mut self, task: TaskRef, now: Millis, report: &mut Report) {
+        let workflow = self.workflows.at(task.slot);
+        let since = within(now, workflow);
+        // A root that is ready from the push on needs no run to say so.
+        if workflow.has_history() || since > workflow.created() {
+            let run = Run { ready: Some(since), finished: None, ..self.run_of(task) };
+            self.set_run(task, run);
+        }
+        self.move_task(task, TaskState::Ready);
+        let type_id = self.type_of(task);
+        self.types.at_mut(type_id).ages.add(since);
+        self.enqueue(task, report);
+    }
+
+    /// A ready task queues unless its workflow is paused.
+    fn enqueue(&mut self, task: TaskRef, report: &mut Report) {
+        if self.workflows.at(task.slot).is_live() {
+            let type_id = self.type_of(task);
+            let key = self.ready_key(task);
+            self.types.at_mut(type_id).queue.insert(key);
+            report.ready(type_id);
+        }
+    }
+
+    /// A ready task is about to leave that state.
+    fn leave_ready(&mut self, task: TaskRef) {
+        let workflow = self.workflows.at(task.slot);
+        let since = self.run_of(task).ready.unwrap_or(workflow.created());
+        let queued = workflow.is_live();
+        let type_id = self.type_of(task);
+        let key = self.ready_key(task);
+        let entry = self.types.at_mut(type_id);
+        entry.ages.remove(since);
+        if queued {
+            entry.queue.remove(key);
+        }
+    }
+}
+
+/// A time as a workflow can hold it: times of one task never go backwards, whatever clocks do.
+fn within(time: Millis, workflow: &Workflow) -> Millis {
+    time.max(workflow.created()).min(runs::latest(workflow.created()))
+}

@@ -1,0 +1,84 @@
+//! Handing out stops and goes on: by workflow, by type, altogether.
+//!
+//! The three flags are independent. A type's and the space's are looked at when a task is
+//! claimed; a workflow's tasks leave their queues, so that a claim need not step over them.
+
+use crate::engine::effect::Target;
+use crate::engine::report::{Event, Report};
+use crate::engine::shape::Shape;
+use crate::engine::space::Space;
+use crate::engine::state::TaskState;
+use crate::engine::units::{Millis, Slot, TaskIndex, TaskRef};
+use crate::engine::workflow::Workflow;
+
+pub(super) fn pause(space: &mut Space, target: Target<'_>, report: &mut Report) {
+    report.events.add(Event::WorkflowPaused);
+    match target {
+        Target::All => space.paused = true,
+        Target::Type(name) => {
+            let type_id = space.types.intern(name);
+            space.types.at_mut(type_id).paused = true;
+        }
+        Target::Workflow(slot) => {
+            for task in
+                tasks_in(space, slot, |workflow, _, index| workflow.task_state(index) == TaskState::Ready)
+            {
+                let type_id = space.type_of(task);
+                let key = space.ready_key(task);
+                space.types.at_mut(type_id).queue.remove(key);
+            }
+            space.reword(slot, |workflow| workflow.set_paused(true));
+        }
+    }
+}
+
+pub(super) fn release(space: &mut Space, target: Target<'_>, now: Millis, report: &mut Report) {
+    space.at_time(now);
+    report.events.add(Event::WorkflowReleased);
+    match target {
+        Target::All => {
+            space.paused = false;
+            report.readied_all = true;
+        }
+        Target::Type(name) => {
+            let type_id = space.types.intern(name);
+            space.types.at_mut(type_id).paused = false;
+            report.ready(type_id);
+        }
+        Target::Workflow(slot) => {
+            space.reword(slot, |workflow| workflow.set_paused(false));
+            for task in
+                tasks_in(space, slot, |workflow, _, index| workflow.task_state(index) == TaskState::Ready)
+            {
+                space.enqueue(task, report);
+            }
+            for task in tasks_in(space, slot, |workflow, shape, index| {
+                workflow.task_state(index) == TaskState::Waiting && open_parents(workflow, shape, index) == 0
+            }) {
+                space.make_ready(task, now, report);
+            }
+        }
+    }
+}
+
+/// How many parents of a task have not completed.
+pub fn open_parents(workflow: &Workflow, shape: &Shape, task: TaskIndex) -> u32 {
+    match shape.join_of(task) {
+        Some(join) => workflow.counter(shape, join),
+        None => {
+            shape.parents(task).filter(|&parent| workflow.task_state(parent) != TaskState::Completed).count()
+                as u32
+        }
+    }
+}
+
+fn tasks_in(
+    space: &Space,
+    slot: Slot,
+    wanted: impl Fn(&Workflow, &Shape, TaskIndex) -> bool,
+) -> Vec<TaskRef> {
+    let (workflow, blueprint) = space.workflow(slot);
+    let shape = &blueprint.shape;
+    let wanted = shape.indexes().filter(|&index| wanted(workflow, shape, index));
+    wanted.map(|index| TaskRef { slot, index }).collect()
+}

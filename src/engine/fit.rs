@@ -1,0 +1,107 @@
+//! Whether an effect fits a space. Planning makes only effects that fit; what comes from a stream
+//! or a file is asked here first, so that a stream that belongs to another past is an error in the
+//! log and never a broken index.
+
+use super::effect::{Effect, Grant, Push, Target};
+use super::ids::Id;
+use super::limits::{MAX_BLUEPRINT_ID, MAX_INTEGER_ID, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES};
+use super::plan::has_room_for_worker;
+use super::restore::Impossible;
+use super::space::Space;
+use super::state::{TaskState, WorkflowState};
+use super::units::{Millis, TaskRef};
+
+/// Whether `apply` may carry the effect out.
+pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
+    let state = |task: TaskRef| match task_exists(space, task) {
+        true => Ok(space.state_of(task)),
+        false => Err(Impossible("a task that is not there")),
+    };
+    let need = |truth: bool, what| if truth { Ok(()) } else { Err(Impossible(what)) };
+    match *effect {
+        Effect::Push(ref push) => push_fits(space, push),
+        Effect::Claim(lease) => {
+            need(has_room_for_worker(space, lease.worker), "one worker more than there is room for")?;
+            distinct(lease.grants)?;
+            lease.grants.iter().try_for_each(|grant| {
+                need(state(grant.task)? == TaskState::Ready, "a claim of a task that is not ready")
+            })
+        }
+        Effect::Resume(lease) => {
+            need(has_room_for_worker(space, lease.worker), "one worker more than there is room for")?;
+            distinct(lease.grants)?;
+            lease.grants.iter().try_for_each(|grant| {
+                need(state(grant.task)? == TaskState::Running, "a resumption of a task that is not running")
+            })
+        }
+        Effect::Complete { task, .. } | Effect::Fail { task, .. } | Effect::Extend { task, .. } => {
+            let held = match state(task)? {
+                TaskState::Running => true,
+                TaskState::Ready => space.task(task).attempts > 0,
+                _ => false,
+            };
+            need(held, "an acknowledgement of a task that nobody has")
+        }
+        Effect::Expire { task, .. } | Effect::Recover { task, .. } => {
+            need(state(task)? == TaskState::Running, "an end of a lease that is not there")
+        }
+        Effect::Pause { target: Target::Workflow(slot) } => {
+            let workflow = space.workflows.get(slot).ok_or(Impossible("a workflow that is not there"))?;
+            need(
+                workflow.state() == WorkflowState::Running && !workflow.paused(),
+                "a pause that changes nothing",
+            )
+        }
+        Effect::Release { target: Target::Workflow(slot), .. } => {
+            let workflow = space.workflows.get(slot).ok_or(Impossible("a workflow that is not there"))?;
+            need(workflow.paused(), "a release that changes nothing")
+        }
+        Effect::Pause { target: Target::Type(name) } | Effect::Release { target: Target::Type(name), .. } => {
+            need(
+                space.types.find(name).is_some() || space.types.len() < MAX_TYPES,
+                "one type more than there is room for",
+            )
+        }
+        Effect::Pause { target: Target::All } | Effect::Release { target: Target::All, .. } => Ok(()),
+        Effect::Delete { slot } => need(space.workflows.get(slot).is_some(), "a workflow that is not there"),
+    }
+}
+
+fn task_exists(space: &Space, task: TaskRef) -> bool {
+    space.workflows.get(task.slot).is_some() && task.index.at() < space.workflow(task.slot).1.shape.len()
+}
+
+fn distinct(grants: &[Grant]) -> Result<(), Impossible> {
+    let mut tasks: Vec<TaskRef> = grants.iter().map(|grant| grant.task).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    if tasks.len() == grants.len() { Ok(()) } else { Err(Impossible("a task twice in one claim")) }
+}
+
+fn push_fits(space: &Space, push: &Push<'_>) -> Result<(), Impossible> {
+    let count = match push.new {
+        Some(new) => {
+            if space.blueprints.contains(push.blueprint) || push.blueprint.0 > MAX_BLUEPRINT_ID {
+                return Err(Impossible("a blueprint under a taken id"));
+            }
+            let added = new.types.iter().filter(|name| space.types.find(name).is_none()).count();
+            if space.types.len() + added > MAX_TYPES {
+                return Err(Impossible("more types than there is room for"));
+            }
+            new.shape.len()
+        }
+        None if space.blueprints.contains(push.blueprint) => space.blueprints.get(push.blueprint).shape.len(),
+        None => return Err(Impossible("a blueprint that is not there")),
+    };
+    let integer = matches!(push.id, Id::Integer(id) if id > MAX_INTEGER_ID);
+    if push.payloads.len() != count {
+        return Err(Impossible("a push with another number of payloads than tasks"));
+    }
+    if space.find(push.id).is_some() || integer {
+        return Err(Impossible("a push under a taken id"));
+    }
+    if push.priority > MAX_PRIORITY || push.now > Millis::MAX || space.next_sequence.0 >= MAX_SEQUENCE {
+        return Err(Impossible("a push out of range"));
+    }
+    Ok(())
+}

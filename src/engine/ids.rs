@@ -1,0 +1,161 @@
+//! From workflow ids to slots. An integer id lies in the workflow's record; a text id lies once in
+//! a side table here. The index itself holds slots only: 5 bytes each before the load factor.
+
+use super::units::Slot;
+use super::workflow::StoredId;
+use super::workflows::Workflows;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+
+/// A workflow id as clients write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Id<'a> {
+    /// A canonical decimal integer up to [`super::limits::MAX_INTEGER_ID`].
+    Integer(u64),
+    /// Anything else.
+    Text(&'a [u8]),
+}
+
+impl<'a> Id<'a> {
+    /// Reads an id: `17` is an integer, `017`, `-1` and `order-7` are texts.
+    pub fn of(bytes: &'a [u8]) -> Id<'a> {
+        let digits = !bytes.is_empty() && bytes.len() <= 19 && bytes.iter().all(u8::is_ascii_digit);
+        if !digits || (bytes[0] == b'0' && bytes.len() > 1) {
+            return Id::Text(bytes);
+        }
+        let value = bytes.iter().fold(0u64, |value, digit| value * 10 + u64::from(digit - b'0'));
+        if value > super::limits::MAX_INTEGER_ID { Id::Text(bytes) } else { Id::Integer(value) }
+    }
+
+    /// Appends the id as clients write it.
+    pub fn write(self, out: &mut Vec<u8>) {
+        match self {
+            Id::Integer(id) => write_integer(id, out),
+            Id::Text(text) => out.extend_from_slice(text),
+        }
+    }
+}
+
+/// Appends `value` in decimal.
+pub fn write_integer(mut value: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// The index; see the module's prose.
+#[derive(Clone, Debug, Default)]
+pub struct Ids {
+    slots: HashTable<Slot>,
+    texts: Vec<Box<[u8]>>,
+    free: Vec<u32>,
+    text_bytes: usize,
+    hasher: DefaultHashBuilder,
+}
+
+impl Ids {
+    /// The id of a stored id.
+    pub fn id(&self, stored: StoredId) -> Id<'_> {
+        match stored {
+            StoredId::Integer(id) => Id::Integer(id),
+            StoredId::Text(place) => Id::Text(&self.texts[place as usize]),
+        }
+    }
+
+    /// The slot of the workflow with this id.
+    pub fn find(&self, id: Id<'_>, workflows: &Workflows) -> Option<Slot> {
+        let same = |&slot: &Slot| self.id(workflows.at(slot).id()) == id;
+        self.slots.find(self.hasher.hash_one(id), same).copied()
+    }
+
+    /// The form in which a new workflow stores its id.
+    pub fn store(&mut self, id: Id<'_>) -> StoredId {
+        match id {
+            Id::Integer(id) => StoredId::Integer(id),
+            Id::Text(text) => {
+                self.text_bytes += text.len();
+                StoredId::Text(match self.free.pop() {
+                    Some(place) => {
+                        self.texts[place as usize] = text.into();
+                        place
+                    }
+                    None => {
+                        self.texts.push(text.into());
+                        self.texts.len() as u32 - 1
+                    }
+                })
+            }
+        }
+    }
+
+    /// Adds a workflow that lies in `slot` already.
+    pub fn insert(&mut self, slot: Slot, workflows: &Workflows) {
+        let Ids { slots, texts, hasher, .. } = self;
+        let hash_of = |slot: Slot| {
+            hasher.hash_one(match workflows.at(slot).id() {
+                StoredId::Integer(id) => Id::Integer(id),
+                StoredId::Text(place) => Id::Text(&texts[place as usize]),
+            })
+        };
+        slots.insert_unique(hash_of(slot), slot, |&other| hash_of(other));
+    }
+
+    /// Removes a workflow that still lies in `slot`.
+    pub fn remove(&mut self, slot: Slot, workflows: &Workflows) {
+        let stored = workflows.at(slot).id();
+        let hash = self.hasher.hash_one(self.id(stored));
+        if let Ok(entry) = self.slots.find_entry(hash, |&other| other == slot) {
+            entry.remove();
+        }
+        if let StoredId::Text(place) = stored {
+            self.text_bytes -= self.texts[place as usize].len();
+            self.texts[place as usize] = Box::default();
+            self.free.push(place);
+        }
+        if self.slots.is_empty() {
+            *self = Ids { hasher: self.hasher.clone(), ..Ids::default() };
+        }
+    }
+
+    /// Number of ids.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.slots.allocation_size() + self.texts.capacity() * 16 + self.text_bytes + self.free.capacity() * 4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_canonical_integers_are_integers() {
+        let max = super::super::limits::MAX_INTEGER_ID.to_string();
+        for (text, integer) in [("0", Some(0)), ("17", Some(17)), (max.as_str(), Some(i64::MAX as u64 - 1))] {
+            assert_eq!(Id::of(text.as_bytes()), Id::Integer(integer.unwrap()), "{text}");
+            let mut out = Vec::new();
+            Id::of(text.as_bytes()).write(&mut out);
+            assert_eq!(out, text.as_bytes());
+        }
+        for text in ["", "017", "-1", "+1", "1 ", "9223372036854775807", "99999999999999999999", "x"] {
+            assert_eq!(Id::of(text.as_bytes()), Id::Text(text.as_bytes()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Every bound, with its reason, and which of them an operator may set.
+//!
+//! Limits are checked where work comes in. They are not checked again on replicas and on loading:
+//! a space that was legal under other settings stays legal. The bounds that the layout itself
+//! needs (`MAX_*`) hold everywhere, and decoding checks them.
+
+/// Tasks of one workflow. 20 bits of the keys of the ordered indexes.
+pub const MAX_TASKS: usize = (1 << 20) - 1;
+/// Edges of one workflow. Keeps the flat arrays of a shape addressable and a push bounded.
+pub const MAX_EDGES: usize = (1 << 24) - 1;
+/// Types of one space. 16 bits in a blueprint.
+pub const MAX_TYPES: usize = 65_535;
+/// The largest id of a blueprint: a space holds 16 million different shapes. Bounds what a file can
+/// make the table of pages allocate to 2 MiB.
+pub const MAX_BLUEPRINT_ID: u32 = (1 << 24) - 1;
+/// Names of workers of one space. 24 bits in the record of a run.
+pub const MAX_WORKERS: usize = (1 << 24) - 1;
+/// Pushes of one space in its whole life. 44 bits of the keys of the ordered indexes.
+pub const MAX_SEQUENCE: u64 = (1 << 44) - 1;
+/// The largest id that is an integer; one below the largest that fits, so that "one more" exists.
+pub const MAX_INTEGER_ID: u64 = i64::MAX as u64 - 1;
+/// Bytes of the name of a workflow, a task, a type, a worker. Names are repeated in replies and
+/// effects; what is long belongs into a payload.
+pub const MAX_NAME_BYTES: usize = 512;
+/// Bytes of a workflow id.
+pub const MAX_ID_BYTES: usize = 512;
+/// Nesting of a workflow document. Real documents nest 5 deep; nothing recurses over it.
+pub const MAX_JSON_DEPTH: usize = 100;
+/// Priorities are 0..=this; 24 bits of a workflow record.
+pub const MAX_PRIORITY: u32 = (1 << 24) - 1;
+/// The priority of a task when nobody says otherwise.
+pub const DEFAULT_PRIORITY: u32 = 100;
+/// TYPES of one claim: a waiting client is enrolled once for each.
+pub const MAX_CLAIM_TYPES: usize = 1_024;
+/// The longest lease in milliseconds: 30 days.
+pub const MAX_LEASE_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// The longest BLOCK in milliseconds: 100 years. Far from any overflow of server time.
+pub const MAX_BLOCK_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
+/// The largest that any limit on bytes can be set to: a bulk string of Redis.
+pub const MAX_BYTES: u64 = 512 * 1024 * 1024;
+/// A task handed out more often than this shows this.
+pub const MAX_ATTEMPT: u32 = u16::MAX as u32;
+/// Leases that one turn of the event loop expires at most: about 1 ms of work.
+pub const EXPIRE_BATCH: usize = 1_000;
+
+/// What an operator may set, in the units of the names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The lease of a task that says nothing about it.
+    pub default_lease_ms: u64,
+    /// How long nothing expires after a restart or a promotion.
+    pub grace_ms: u64,
+    /// Tasks of one workflow.
+    pub max_tasks: u64,
+    /// Edges of one workflow.
+    pub max_edges: u64,
+    /// Bytes of the payload of one task.
+    pub max_payload_bytes: u64,
+    /// Bytes of INPUT.
+    pub max_input_bytes: u64,
+    /// Bytes of one RESULT.
+    pub max_result_bytes: u64,
+    /// Bytes of one ERROR.
+    pub max_error_bytes: u64,
+    /// COUNT of one claim.
+    pub max_count: u64,
+    /// Types of one space.
+    pub max_types: u64,
+}
+
+/// One setting: `CONFIG SET workflow.<name>`.
+pub struct SettingSpec {
+    /// The name without the prefix.
+    pub name: &'static str,
+    /// The smallest value.
+    pub min: u64,
+    /// The largest value.
+    pub max: u64,
+    /// The value at start.
+    pub default: u64,
+    /// What it means.
+    pub doc: &'static str,
+    /// Reads it.
+    pub get: fn(&Settings) -> u64,
+    /// Writes it.
+    pub set: fn(&mut Settings, u64),
+}
+
+macro_rules! setting {
+    ($name:literal, $field:ident, $min:expr, $max:expr, $default:expr, $doc:literal) => {
+        SettingSpec {
+            name: $name,
+            min: $min,
+            max: $max,
+            default: $default,
+            doc: $doc,
+            get: |settings| settings.$field,
+            set: |settings, value| settings.$field = value,
+        }
+    };
+}
+
+/// All settings.
+pub const SETTINGS: &[SettingSpec] = &[
+    setting!(
+        "default-lease-ms",
+        default_lease_ms,
+        1,
+        MAX_LEASE_MS,
+        60_000,
+        "Lease of a task when neither LEASE of the claim nor `lease_ms` of the task says otherwise, in milliseconds."
+    ),
+    setting!(
+        "grace-ms",
+        grace_ms,
+        0,
+        3_600_000,
+        10_000,
+        "How long no lease expires after a restart or a promotion, in milliseconds: workers need a moment to reconnect and extend."
+    ),
+    setting!("max-tasks", max_tasks, 1, MAX_TASKS as u64, 200_000, "Tasks of one workflow."),
+    setting!("max-edges", max_edges, 0, MAX_EDGES as u64, 1_000_000, "Edges of one workflow."),
+    setting!(
+        "max-payload-bytes",
+        max_payload_bytes,
+        0,
+        MAX_BYTES,
+        1 << 20,
+        "Bytes of the payload of one task."
+    ),
+    setting!(
+        "max-input-bytes",
+        max_input_bytes,
+        0,
+        MAX_BYTES,
+        1 << 20,
+        "Bytes of the INPUT of one workflow."
+    ),
+    setting!("max-result-bytes", max_result_bytes, 0, MAX_BYTES, 1 << 20, "Bytes of the RESULT of one task."),
+    setting!("max-error-bytes", max_error_bytes, 0, MAX_BYTES, 1 << 16, "Bytes of the ERROR of one task."),
+    setting!(
+        "max-count",
+        max_count,
+        1,
+        1_000_000,
+        10_000,
+        "COUNT of one claim: bounds the time and the reply of one command."
+    ),
+    setting!(
+        "max-types",
+        max_types,
+        1,
+        MAX_TYPES as u64,
+        10_000,
+        "Types of one space: each has its own queue and statistics for as long as the space lives."
+    ),
+];
+
+impl Settings {
+    /// The widest limits that the layout allows, for what was legal when it was accepted.
+    pub fn widest() -> Settings {
+        let mut settings = Settings::default();
+        for spec in SETTINGS {
+            (spec.set)(&mut settings, spec.max);
+        }
+        settings
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let mut settings = Settings {
+            default_lease_ms: 0,
+            grace_ms: 0,
+            max_tasks: 0,
+            max_edges: 0,
+            max_payload_bytes: 0,
+            max_input_bytes: 0,
+            max_result_bytes: 0,
+            max_error_bytes: 0,
+            max_count: 0,
+            max_types: 0,
+        };
+        for spec in SETTINGS {
+            (spec.set)(&mut settings, spec.default);
+        }
+        settings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_setting_reads_what_was_written_and_its_default_is_in_range() {
+        for (place, spec) in SETTINGS.iter().enumerate() {
+            let mut settings = Settings::default();
+            assert_eq!((spec.get)(&settings), spec.default, "{}", spec.name);
+            assert!((spec.min..=spec.max).contains(&spec.default), "{}", spec.name);
+            (spec.set)(&mut settings, spec.max);
+            for (other_place, other) in SETTINGS.iter().enumerate() {
+                let expected = if other_place == place { spec.max } else { other.default };
+                assert_eq!((other.get)(&settings), expected, "{} after {}", other.name, spec.name);
+            }
+        }
+    }
+}

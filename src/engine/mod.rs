@@ -1,0 +1,57 @@
+//! What a space is and how it changes. Pure: no Redis, no clock, no randomness, no unsafe.
+//!
+//! A [`space::Space`] is a value. It changes in exactly one way: [`apply::apply`] with an
+//! [`effect::Effect`]. Effects come from planning, which only reads ([`plan`]), or from the stream
+//! of a primary, or from a file; `apply` cannot tell, and need not.
+//!
+//! From small to large:
+//!
+//! | file | idea |
+//! |---|---|
+//! | `units` | numbers that cannot be mixed up |
+//! | `limits` | every bound, and which of them an operator may set |
+//! | `state` | task and workflow states, and the legal moves between them |
+//! | `packed` | a list of byte strings in one allocation |
+//! | `ordered` | a compact ordered set |
+//! | `histogram`, `ages` | statistics of constant size |
+//! | `draft` | a workflow as somebody asked for it, not checked yet |
+//! | `shape` | a checked DAG in flat arrays |
+//! | `blueprints` | shapes, interned and counted |
+//! | `runs` | what is known of a task that was handed out |
+//! | `workflow`, `workflows` | one record, and the slab that holds them |
+//! | `ids`, `types`, `workers`, `notes` | the tables beside the slab |
+//! | `space` | all of it together |
+//! | `effect`, `report` | what goes into `apply`, and what it says happened |
+//! | `plan` | decisions, read-only |
+//! | `apply` | the only mutator |
+//! | `view` | a workflow and its tasks as people see them |
+//! | `invariant` | what must be true of every space |
+#![forbid(unsafe_code)]
+
+pub mod ages;
+pub mod apply;
+pub mod blueprints;
+pub mod draft;
+pub mod effect;
+pub mod fit;
+pub mod histogram;
+pub mod ids;
+pub mod invariant;
+pub mod keys;
+pub mod limits;
+pub mod notes;
+pub mod ordered;
+pub mod packed;
+pub mod plan;
+pub mod report;
+pub mod restore;
+pub mod runs;
+pub mod shape;
+pub mod space;
+pub mod state;
+pub mod types;
+pub mod units;
+pub mod view;
+pub mod workers;
+pub mod workflow;
+pub mod workflows;

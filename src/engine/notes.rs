@@ -1,0 +1,77 @@
+//! Results and error texts. Most tasks have neither, so they lie in a table of their own; a mark in
+//! the task's state byte says whether to look.
+
+use super::units::TaskRef;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+
+/// What a note is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NoteKind {
+    /// RESULT of a completion.
+    Result,
+    /// ERROR of a failure.
+    Error,
+}
+
+#[derive(Clone, Debug)]
+struct Note {
+    task: TaskRef,
+    kind: NoteKind,
+    text: Box<[u8]>,
+}
+
+/// The table; see the module's prose.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    table: HashTable<Note>,
+    hasher: DefaultHashBuilder,
+    text_bytes: usize,
+}
+
+impl Notes {
+    /// The note of that kind on a task.
+    pub fn get(&self, task: TaskRef, kind: NoteKind) -> Option<&[u8]> {
+        let hash = self.hasher.hash_one((task, kind));
+        self.table.find(hash, |note| note.task == task && note.kind == kind).map(|note| &*note.text)
+    }
+
+    /// Writes a note, in place of the one before.
+    pub fn set(&mut self, task: TaskRef, kind: NoteKind, text: &[u8]) {
+        self.remove(task, kind);
+        self.text_bytes += text.len();
+        let Notes { table, hasher, .. } = self;
+        let note = Note { task, kind, text: text.into() };
+        table.insert_unique(hasher.hash_one((task, kind)), note, |note| {
+            hasher.hash_one((note.task, note.kind))
+        });
+    }
+
+    /// Drops a note if there is one.
+    pub fn remove(&mut self, task: TaskRef, kind: NoteKind) {
+        let hash = self.hasher.hash_one((task, kind));
+        let same = |note: &Note| note.task == task && note.kind == kind;
+        if let Ok(entry) = self.table.find_entry(hash, same) {
+            let (note, _) = entry.remove();
+            self.text_bytes -= note.text.len();
+            if self.table.is_empty() {
+                self.table = HashTable::new();
+            }
+        }
+    }
+
+    /// Number of notes.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// True when there is none.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.table.allocation_size() + self.text_bytes
+    }
+}

@@ -1,0 +1,177 @@
+//! Decisions, read-only: what may be pushed, claimed, acknowledged, and what is due.
+
+use super::draft::{Draft, Invalid};
+use super::ids::Id;
+use super::keys;
+use super::limits::{MAX_SEQUENCE, MAX_WORKERS, Settings};
+use super::shape::{Checked, Shape};
+use super::space::Space;
+use super::state::TaskState;
+use super::units::{BlueprintId, Millis, Nonce, Slot, TaskIndex, TaskRef, TypeId};
+use super::workflow::MARK_VOID;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Why a workflow is not taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not a workflow.
+    Invalid(Invalid),
+    /// There is a workflow of that id.
+    Exists,
+    /// The space has as many types as it may.
+    TooManyTypes {
+        /// How many it may have.
+        max: u64,
+    },
+    /// The space has as many different shapes as it can.
+    NoBlueprintLeft,
+    /// No integer id is left.
+    NoIdLeft,
+    /// The space has seen as many workflows as it can.
+    NoSequenceLeft,
+}
+
+/// What a push comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admission<'a> {
+    /// The id: the one asked for, or the next integer.
+    pub id: Id<'a>,
+    /// Its blueprint.
+    pub blueprint: BlueprintId,
+    /// The blueprint's content when the space does not have it.
+    pub new: Option<Checked>,
+}
+
+/// Whether a draft may come in, and as what.
+pub fn admit<'a>(
+    space: &Space,
+    draft: &Draft<'_>,
+    id: Option<Id<'a>>,
+    settings: &Settings,
+) -> Result<Admission<'a>, Refusal> {
+    if id.is_some_and(|id| space.find(id).is_some()) {
+        return Err(Refusal::Exists);
+    }
+    let checked = Shape::check(draft, settings).map_err(Refusal::Invalid)?;
+    if space.next_sequence.0 >= MAX_SEQUENCE {
+        return Err(Refusal::NoSequenceLeft);
+    }
+    let id = match id {
+        Some(id) => id,
+        None => Id::Integer(space.next_id().ok_or(Refusal::NoIdLeft)?),
+    };
+    let known: Option<Vec<TypeId>> = checked.types.iter().map(|name| space.type_id(name)).collect();
+    if let Some(types) = &known
+        && let Some(blueprint) = space.blueprints.find(&checked.shape, types)
+    {
+        return Ok(Admission { id, blueprint, new: None });
+    }
+    let added = checked.types.iter().filter(|name| space.type_id(name).is_none()).count();
+    if added > 0 && (space.types.len() + added) as u64 > settings.max_types {
+        return Err(Refusal::TooManyTypes { max: settings.max_types });
+    }
+    let blueprint = space.blueprints.vacant().ok_or(Refusal::NoBlueprintLeft)?;
+    Ok(Admission { id, blueprint, new: Some(checked) })
+}
+
+/// Whose work a claim takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// Tasks of any type.
+    Any,
+    /// Tasks of these types, each once.
+    Types(&'a [TypeId]),
+}
+
+/// The first `count` tasks in claim order whose priority is at most `max_priority`. O(types wanted
+/// + count x log types).
+pub fn claimable(space: &Space, wanted: Wanted<'_>, count: usize, max_priority: u32) -> Vec<TaskRef> {
+    let mut picked = Vec::new();
+    let takes = |key: u128| keys::priority_of(key) <= max_priority;
+    let open = |id: TypeId| space.head(id).is_some_and(takes);
+    let queue = |id: TypeId| space.types.at(id).queue.iter().take_while(move |&key| takes(key));
+    // The common claim wants one type and needs no merging.
+    if let Wanted::Types(&[id]) = wanted {
+        if open(id) {
+            picked.extend(queue(id).take(count).map(keys::task_of_ready));
+        }
+        return picked;
+    }
+    let ids: Vec<TypeId> = match wanted {
+        Wanted::Any => space.claimable_types().filter(|&id| open(id)).collect(),
+        Wanted::Types(ids) => ids.iter().copied().filter(|&id| open(id)).collect(),
+    };
+    let mut queues: Vec<_> = ids.into_iter().map(queue).collect();
+    let mut heads: BinaryHeap<Reverse<(u128, usize)>> = queues
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(place, queue)| Some(Reverse((queue.next()?, place))))
+        .collect();
+    while picked.len() < count
+        && let Some(Reverse((key, place))) = heads.pop()
+    {
+        picked.push(keys::task_of_ready(key));
+        heads.extend(queues[place].next().map(|key| Reverse((key, place))));
+    }
+    picked
+}
+
+/// Whether a worker of this name can be taken in.
+pub fn has_room_for_worker(space: &Space, name: &[u8]) -> bool {
+    space.workers.len() < MAX_WORKERS || space.workers.find(name).is_some()
+}
+
+/// What a token is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No such workflow or task.
+    Unknown,
+    /// The lease went to someone else, was taken back, or the task ended otherwise.
+    Stale,
+    /// It may end or extend the task: running, or ready again and claimed by nobody else.
+    Good(TaskRef),
+    /// The task completed by this very token.
+    Completed,
+    /// The task failed by this very token.
+    Failed,
+}
+
+/// What a token is worth.
+pub fn judge(space: &Space, id: Id<'_>, index: u32, nonce: Nonce) -> Standing {
+    let Some(slot) = space.find(id) else { return Standing::Unknown };
+    let (workflow, blueprint) = space.workflow(slot);
+    let index = TaskIndex(index);
+    if index.at() >= blueprint.shape.len() {
+        return Standing::Unknown;
+    }
+    let run = workflow.run(&blueprint.shape, index);
+    let newest = run.attempt > 0 && run.nonce == nonce && workflow.marks(index) & MARK_VOID == 0;
+    match workflow.task_state(index) {
+        _ if !newest => Standing::Stale,
+        TaskState::Running | TaskState::Ready => Standing::Good(TaskRef { slot, index }),
+        TaskState::Completed => Standing::Completed,
+        TaskState::Failed => Standing::Failed,
+        TaskState::Waiting | TaskState::Delayed | TaskState::Skipped | TaskState::Cancelled => {
+            Standing::Stale
+        }
+    }
+}
+
+/// Leases that have run out at `now`, the oldest first, at most `limit`.
+pub fn due(space: &Space, now: Millis, limit: usize) -> Vec<TaskRef> {
+    let out = space.leases.iter().take_while(|&key| keys::deadline_of(key) <= now);
+    out.take(limit).map(keys::task_of_lease).collect()
+}
+
+/// The running tasks of a worker, in claim order.
+pub fn held(space: &Space, worker: &[u8]) -> Vec<TaskRef> {
+    let worker = space.workers.find(worker).map(|id| space.workers.at(id));
+    worker.map_or_else(Vec::new, |worker| worker.held.iter().map(keys::task_of_ready).collect())
+}
+
+/// Whether the work of a token's holder is still wanted: false once its workflow has failed or is
+/// being cancelled.
+pub fn still_wanted(space: &Space, slot: Slot) -> bool {
+    space.workflows.at(slot).state() == super::state::WorkflowState::Running
+}

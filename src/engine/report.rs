@@ -1,0 +1,115 @@
+//! What `apply` says happened, for those who wake, announce and count.
+
+use super::units::TypeId;
+
+/// Something users can listen to as a keyspace notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Event {
+    /// A workflow was pushed.
+    WorkflowPushed = 1 << 0,
+    /// Every task of a workflow completed.
+    WorkflowCompleted = 1 << 1,
+    /// A workflow failed and nothing of it is running any more.
+    WorkflowFailed = 1 << 2,
+    /// A workflow was removed.
+    WorkflowDeleted = 1 << 3,
+    /// A workflow, a type or the space was paused.
+    WorkflowPaused = 1 << 4,
+    /// A workflow, a type or the space was released.
+    WorkflowReleased = 1 << 5,
+    /// A task failed for good.
+    TaskFailed = 1 << 6,
+    /// A lease ran out.
+    TaskExpired = 1 << 7,
+    /// A worker's task was taken back by WF.RECOVER.
+    TaskRecovered = 1 << 8,
+}
+
+impl Event {
+    /// All events.
+    pub const ALL: [Event; 9] = [
+        Event::WorkflowPushed,
+        Event::WorkflowCompleted,
+        Event::WorkflowFailed,
+        Event::WorkflowDeleted,
+        Event::WorkflowPaused,
+        Event::WorkflowReleased,
+        Event::TaskFailed,
+        Event::TaskExpired,
+        Event::TaskRecovered,
+    ];
+
+    /// The name of the notification.
+    pub fn name(self) -> &'static str {
+        match self {
+            Event::WorkflowPushed => "workflow.pushed",
+            Event::WorkflowCompleted => "workflow.completed",
+            Event::WorkflowFailed => "workflow.failed",
+            Event::WorkflowDeleted => "workflow.deleted",
+            Event::WorkflowPaused => "workflow.paused",
+            Event::WorkflowReleased => "workflow.released",
+            Event::TaskFailed => "task.failed",
+            Event::TaskExpired => "task.expired",
+            Event::TaskRecovered => "task.recovered",
+        }
+    }
+}
+
+/// The kinds of events of one command; each is announced once a command, as `lpush` is however
+/// many elements it adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventSet(u16);
+
+impl EventSet {
+    /// Adds a kind.
+    pub fn add(&mut self, event: Event) {
+        self.0 |= event as u16;
+    }
+
+    /// The names, in a fixed order.
+    pub fn iter(self) -> impl Iterator<Item = &'static str> {
+        Event::ALL.into_iter().filter(move |event| self.0 & *event as u16 != 0).map(Event::name)
+    }
+}
+
+/// The report; one is reused for many commands.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Types that may have got claimable tasks, each once.
+    pub readied: Vec<TypeId>,
+    seen: Vec<bool>,
+    /// Any type may have got claimable tasks.
+    pub readied_all: bool,
+    /// What happened.
+    pub events: EventSet,
+    /// Effects applied.
+    pub applied: u64,
+    /// Leases that ran out.
+    pub expired: u64,
+}
+
+impl Report {
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        for &TypeId(id) in &self.readied {
+            self.seen[id as usize] = false;
+        }
+        self.readied.clear();
+        self.readied_all = false;
+        self.events = EventSet::default();
+        self.applied = 0;
+        self.expired = 0;
+    }
+
+    /// A task of this type became claimable.
+    pub fn ready(&mut self, type_id: TypeId) {
+        let place = type_id.0 as usize;
+        if place >= self.seen.len() {
+            self.seen.resize(place + 1, false);
+        }
+        if !std::mem::replace(&mut self.seen[place], true) {
+            self.readied.push(type_id);
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Putting a space together from a file, piece by piece. Whatever a file says is checked for what
+//! the layout needs here, and for what the rules need by [`super::invariant`] at the end.
+//!
+//! Only what cannot be worked out is in a file. Queues, leases, counters of open parents and all
+//! counts are made anew.
+
+use super::histogram::Histogram;
+use super::ids::Id;
+use super::keys;
+use super::limits::{MAX_BLUEPRINT_ID, MAX_INTEGER_ID, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES, MAX_WORKERS};
+use super::notes::NoteKind;
+use super::runs::{PackedRun, Run};
+use super::shape::Checked;
+use super::space::Space;
+use super::state::{TaskState, WorkflowState};
+use super::units::{BlueprintId, Millis, Sequence, Slot, TaskIndex, TaskRef, TypeId};
+use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_VOID, Parts, Workflow};
+
+/// Something a file says cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Impossible(pub &'static str);
+
+/// A type as a file has it.
+pub struct TypeParts<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Its own pause flag.
+    pub paused: bool,
+    /// Tasks completed.
+    pub completed: u64,
+    /// Tasks failed.
+    pub failed: u64,
+    /// Queue waits.
+    pub waits: Histogram,
+    /// Run times.
+    pub runs: Histogram,
+}
+
+/// A workflow as a file has it.
+pub struct WorkflowParts<'a> {
+    /// Its id.
+    pub id: Id<'a>,
+    /// Its age.
+    pub sequence: Sequence,
+    /// When it was pushed.
+    pub created: Millis,
+    /// When nothing of it was left.
+    pub finished: Option<Millis>,
+    /// Its blueprint, which was restored before.
+    pub blueprint: BlueprintId,
+    /// The priority of tasks without their own.
+    pub priority: u32,
+    /// Its state.
+    pub state: WorkflowState,
+    /// Its own pause flag.
+    pub paused: bool,
+    /// Its name when it is not the blueprint's; empty: none.
+    pub own_name: Option<&'a [u8]>,
+    /// INPUT.
+    pub input: Option<&'a [u8]>,
+    /// Payloads; empty for a completed workflow.
+    pub payloads: &'a [&'a [u8]],
+    /// State of each task and whether its token is void; `None`: as pushed.
+    pub tasks: Option<&'a [(TaskState, bool)]>,
+    /// Runs of the tasks, if any was ever handed out or released.
+    pub runs: Option<&'a [Run]>,
+}
+
+impl Space {
+    /// True while the space is being put together: nobody but `restore` may touch it.
+    pub fn incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// True when anything was ever put into the space.
+    pub fn begun(&self) -> bool {
+        self.incomplete || self.restored || self.next_sequence.0 > 0 || !self.types.is_empty()
+    }
+
+    /// The beginning: what is not of any part.
+    pub fn restore_header(
+        &mut self,
+        next_id: u64,
+        next_sequence: u64,
+        latest: u64,
+        paused: bool,
+    ) -> Result<(), Impossible> {
+        if next_id > MAX_INTEGER_ID + 1 || next_sequence > MAX_SEQUENCE {
+            return Err(Impossible("a counter out of range"));
+        }
+        self.next_id = next_id;
+        self.next_sequence = Sequence(next_sequence);
+        self.latest = Millis(latest.min(Millis::MAX.0));
+        self.paused = paused;
+        self.incomplete = true;
+        Ok(())
+    }
+
+    /// The end: everything is there and breaks no rule.
+    pub fn restore_end(&mut self) {
+        self.incomplete = false;
+        self.restored = true;
+    }
+
+    /// A type; the order of calls is the order of ids.
+    pub fn restore_type(&mut self, parts: TypeParts<'_>) -> Result<(), Impossible> {
+        if self.types.len() >= MAX_TYPES || self.types.find(parts.name).is_some() {
+            return Err(Impossible("a type too many"));
+        }
+        let id = self.types.intern(parts.name);
+        let entry = self.types.at_mut(id);
+        entry.paused = parts.paused;
+        entry.completed = parts.completed;
+        entry.failed = parts.failed;
+        entry.waits = parts.waits;
+        entry.runs = parts.runs;
+        Ok(())
+    }
+
+    /// A worker's name; the order of calls is the order of ids.
+    pub fn restore_worker(&mut self, name: &[u8]) -> Result<(), Impossible> {
+        if self.workers.len() >= MAX_WORKERS || self.workers.find(name).is_some() {
+            return Err(Impossible("a worker too many"));
+        }
+        self.workers.intern(name);
+        Ok(())
+    }
+
+    /// A blueprint under the id it had.
+    pub fn restore_blueprint(
+        &mut self,
+        id: BlueprintId,
+        checked: Checked,
+        name: &[u8],
+    ) -> Result<(), Impossible> {
+        if self.blueprints.contains(id) || id.0 > MAX_BLUEPRINT_ID {
+            return Err(Impossible("a blueprint under a taken id"));
+        }
+        let types: Option<Box<[TypeId]>> = checked.types.iter().map(|name| self.types.find(name)).collect();
+        let types = types.ok_or(Impossible("a blueprint of an unknown type"))?;
+        self.blueprints.insert(id, checked.shape, types, name);
+        Ok(())
+    }
+
+    /// A workflow with all its tasks, oldest first. Its notes come later.
+    pub fn restore_workflow(&mut self, parts: &WorkflowParts<'_>) -> Result<(), Impossible> {
+        if !self.blueprints.contains(parts.blueprint) {
+            return Err(Impossible("a workflow without a blueprint"));
+        }
+        if self.youngest().is_some_and(|youngest| youngest >= parts.sequence) {
+            return Err(Impossible("workflows out of order"));
+        }
+        if self.find(parts.id).is_some() {
+            return Err(Impossible("an id twice"));
+        }
+        if parts.priority > MAX_PRIORITY
+            || parts.created > Millis::MAX
+            || parts.sequence >= self.next_sequence
+        {
+            return Err(Impossible("a workflow out of range"));
+        }
+        let blueprint = self.blueprints.get(parts.blueprint);
+        let shape = &blueprint.shape;
+        let count = shape.len();
+        let empty = vec![&[][..]; if parts.payloads.is_empty() { count } else { 0 }];
+        let payloads = if parts.payloads.is_empty() { &empty } else { parts.payloads };
+        let wrong = |len: Option<usize>| len.is_some_and(|len| len != count);
+        if wrong(Some(payloads.len()))
+            || wrong(parts.tasks.map(<[_]>::len))
+            || wrong(parts.runs.map(<[_]>::len))
+        {
+            return Err(Impossible("a workflow with another number of tasks than its blueprint"));
+        }
+        let completed = parts.state == WorkflowState::Completed;
+        let all_completed =
+            parts.tasks.is_some_and(|tasks| tasks.iter().all(|task| task.0 == TaskState::Completed));
+        if completed && (parts.runs.is_none() || !all_completed) {
+            return Err(Impossible("a completed workflow with work left"));
+        }
+        if (parts.state == WorkflowState::Failed)
+            != (parts.tasks.is_some_and(|tasks| tasks.iter().any(|task| task.0 == TaskState::Failed)))
+        {
+            return Err(Impossible("a failed workflow without a failed task"));
+        }
+        let mut workflow = Workflow::new(
+            &Parts {
+                id: self.ids.store(parts.id),
+                sequence: parts.sequence,
+                created: parts.created,
+                blueprint: parts.blueprint,
+                priority: parts.priority,
+                own_name: parts.own_name.filter(|name| **name != *blueprint.name),
+                input: parts.input.filter(|_| !completed),
+                payloads,
+            },
+            shape,
+        );
+        let initial = |task| {
+            let root = shape.parents(task).len() == 0 && !parts.paused;
+            (if root { TaskState::Ready } else { TaskState::Waiting }, false)
+        };
+        for task in shape.indexes() {
+            let (state, void) = parts.tasks.map_or_else(|| initial(task), |tasks| tasks[task.at()]);
+            workflow.restore_task(task, state, if void { MARK_VOID } else { 0 });
+            if state.is_final() {
+                workflow.close_one();
+            }
+        }
+        for task in shape.indexes() {
+            if let Some(join) = shape.join_of(task) {
+                let open =
+                    shape.parents(task).filter(|&parent| workflow.task_state(parent) != TaskState::Completed);
+                let open = open.count() as u32;
+                workflow.set_counter(shape, join, open);
+            }
+        }
+        for (task, &run) in shape.indexes().zip(parts.runs.unwrap_or_default()) {
+            if run.attempt > 0 {
+                if self.workers.get(run.worker).is_none() {
+                    return Err(Impossible("a run by nobody"));
+                }
+                self.workers.mention(run.worker);
+            }
+            workflow.set_run(task, count, PackedRun::pack(run, parts.created).unpack(parts.created));
+        }
+        workflow.set_state(parts.state);
+        workflow.set_paused(parts.paused);
+        if let Some(finished) = parts.finished {
+            workflow.finish(shape, finished);
+        }
+        if completed != workflow.sealed() {
+            return Err(Impossible("a completed workflow that did not finish"));
+        }
+        let slot = self.workflows.insert(workflow);
+        self.ids.insert(slot, &self.workflows);
+        self.blueprints.retain(parts.blueprint);
+        self.index(slot)
+    }
+
+    /// The age of the workflow restored last. Slots of a new space are taken in order.
+    fn youngest(&self) -> Option<Sequence> {
+        let last = self.workflows.len().checked_sub(1)?;
+        self.workflows.get(Slot(last as u32)).map(Workflow::sequence)
+    }
+
+    /// The restored workflow of that age.
+    fn slot_of_age(&self, sequence: Sequence) -> Option<Slot> {
+        let (mut low, mut high) = (0, self.workflows.len() as u32);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.workflows.get(Slot(middle))?.sequence().cmp(&sequence) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Some(Slot(middle)),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    /// Enters a restored workflow into all counts and indexes.
+    fn index(&mut self, slot: Slot) -> Result<(), Impossible> {
+        let count = self.workflow(slot).1.shape.len() as u32;
+        self.totals.workflows[self.workflows.at(slot).word()] += 1;
+        for task in (0..count).map(|index| TaskRef { slot, index: TaskIndex(index) }) {
+            let (workflow, blueprint) = self.workflow(slot);
+            let state = workflow.task_state(task.index);
+            let type_id = blueprint.type_id(task.index);
+            let live = workflow.is_live();
+            let created = workflow.created();
+            let run = workflow.run(&blueprint.shape, task.index);
+            self.totals.tasks[state as usize] += 1;
+            self.types.at_mut(type_id).tasks[state as usize] += 1;
+            match state {
+                TaskState::Ready => {
+                    let key = self.ready_key(task);
+                    let entry = self.types.at_mut(type_id);
+                    entry.ages.add(run.ready.unwrap_or(created));
+                    if live {
+                        entry.queue.insert(key);
+                    }
+                }
+                TaskState::Running => {
+                    let deadline = run.finished.ok_or(Impossible("a running task without a lease"))?;
+                    if run.attempt == 0 {
+                        return Err(Impossible("a running task that was never handed out"));
+                    }
+                    let held = self.held_key(task);
+                    self.leases.insert(keys::lease(deadline, task));
+                    self.workers.at_mut(run.worker).held.insert(held);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A result or an error, on a task of the workflow of that age.
+    pub fn restore_note(
+        &mut self,
+        sequence: Sequence,
+        index: TaskIndex,
+        kind: NoteKind,
+        text: &[u8],
+    ) -> Result<(), Impossible> {
+        let mark = match kind {
+            NoteKind::Result => MARK_RESULT,
+            NoteKind::Error => MARK_ERROR,
+        };
+        let slot = self.slot_of_age(sequence).ok_or(Impossible("a note on no workflow"))?;
+        let task = TaskRef { slot, index };
+        if index.at() >= self.workflow(slot).1.shape.len() || self.notes.get(task, kind).is_some() {
+            return Err(Impossible("a note on no task, or twice"));
+        }
+        self.notes.set(task, kind, text);
+        self.workflows.at_mut(slot).set_marks(index, mark, true);
+        Ok(())
+    }
+}

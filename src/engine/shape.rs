@@ -1,0 +1,472 @@
+//! A checked DAG in flat arrays: names, types, edges both ways, options. No payloads.
+//!
+//! All numbers of a shape lie in one array, 16 bits each where tasks and edges allow it and 32
+//! otherwise, so a workflow of ten tasks with names of its own costs 128 bytes for them:
+//!
+//! ```text
+//! type_of      n        place of the task's type among the shape's types
+//! child_start  n + 1    where a task's children begin in `children`
+//! children     e
+//! parent_start n + 1    where a task's parents begin in `parents`
+//! parents      e
+//! join_of      n        place of the task's counter; only when there are joins
+//! option_of    n        1 + place of the task's options, 0: none; only when there are options
+//! ```
+//!
+//! A join is a task with two or more parents. Only joins need a counter of open parents.
+
+use super::draft::{Draft, Invalid, TaskOptions};
+use super::limits::{MAX_NAME_BYTES, Settings};
+use super::packed;
+use super::units::TaskIndex;
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, Hash};
+
+/// The numbers of a shape, as narrow as they can be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Words {
+    Narrow(Box<[u16]>),
+    Wide(Box<[u32]>),
+}
+
+impl Words {
+    fn at(&self, place: usize) -> u32 {
+        match self {
+            Words::Narrow(words) => u32::from(words[place]),
+            Words::Wide(words) => words[place],
+        }
+    }
+}
+
+/// The shape; see the module's prose.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    tasks: u32,
+    edges: u32,
+    joins: u32,
+    counter_width: u8,
+    names: Box<[u8]>,
+    words: Words,
+    options: Box<[TaskOptions]>,
+}
+
+/// A shape and the types it uses, by name; `type_of` counts these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The DAG.
+    pub shape: Shape,
+    /// Its distinct types in order of first use.
+    pub types: Vec<Box<[u8]>>,
+}
+
+/// No counter: the task has at most one parent.
+const NO_JOIN: u32 = u16::MAX as u32;
+
+impl Shape {
+    /// Checks a draft against the rules and the operator's limits.
+    pub fn check(draft: &Draft<'_>, settings: &Settings) -> Result<Checked, Invalid> {
+        let count = draft.tasks.len();
+        if count == 0 {
+            return Err(Invalid::NoTasks);
+        }
+        if count as u64 > settings.max_tasks {
+            return Err(Invalid::TooManyTasks { tasks: count, max: settings.max_tasks });
+        }
+        if draft.name.as_ref().is_some_and(|name| name.len() > MAX_NAME_BYTES) {
+            return Err(Invalid::WorkflowNameTooLong);
+        }
+        for (index, task) in draft.tasks.iter().enumerate() {
+            if task.name.is_empty() {
+                return Err(Invalid::EmptyName { index });
+            }
+            if task.name.len() > MAX_NAME_BYTES {
+                return Err(Invalid::NameTooLong { index });
+            }
+            if task.type_name.len() > MAX_NAME_BYTES {
+                return Err(Invalid::TypeTooLong { task: task.name.to_string() });
+            }
+            if task.payload.len() as u64 > settings.max_payload_bytes {
+                let max = settings.max_payload_bytes;
+                return Err(Invalid::PayloadTooLong { task: task.name.to_string(), max });
+            }
+        }
+        let edges = resolve_edges(draft, settings.max_edges)?;
+        let (types, type_of) = distinct(draft.tasks.iter().map(|task| task.type_name.as_bytes()));
+        let (options, option_of) = distinct_options(draft);
+        let shape = Shape::assemble(
+            count,
+            |index, out| out.extend_from_slice(draft.tasks[index].name.as_bytes()),
+            &edges,
+            &type_of,
+            options,
+            &option_of,
+        );
+        match shape.find_cycle() {
+            None => Ok(Checked { shape, types: types.into_iter().map(Box::from).collect() }),
+            Some(cycle) => {
+                let name = |index: &TaskIndex| draft.tasks[index.at()].name.to_string();
+                Err(Invalid::Cycle { tasks: cycle.iter().map(name).collect() })
+            }
+        }
+    }
+
+    /// Puts the arrays together. `edges` are (parent, child), sorted and distinct.
+    fn assemble(
+        count: usize,
+        mut name: impl FnMut(usize, &mut Vec<u8>),
+        edges: &[(u32, u32)],
+        type_of: &[u32],
+        options: Vec<TaskOptions>,
+        option_of: &[u32],
+    ) -> Shape {
+        let mut names = Vec::new();
+        packed::write(&mut names, count, &mut name);
+        let mut in_degree = vec![0u32; count];
+        for &(_, child) in edges {
+            in_degree[child as usize] += 1;
+        }
+        let joins = in_degree.iter().filter(|&&parents| parents > 1).count();
+        let widest = in_degree.iter().copied().max().unwrap_or(0);
+        let sections = 3 + usize::from(joins > 0) + usize::from(!options.is_empty());
+        let mut words = Vec::with_capacity(count * sections + 2 + edges.len() * 2);
+        words.extend_from_slice(type_of);
+        let mut next = 0;
+        for task in 0..=count as u32 {
+            while next < edges.len() && edges[next].0 < task {
+                next += 1;
+            }
+            words.push(next as u32);
+        }
+        words.extend(edges.iter().map(|edge| edge.1));
+        let mut start = 0u32;
+        let mut fill: Vec<u32> = Vec::with_capacity(count);
+        for &parents in &in_degree {
+            words.push(start);
+            fill.push(start);
+            start += parents;
+        }
+        words.push(start);
+        let parents_at = words.len();
+        words.resize(parents_at + edges.len(), 0);
+        for &(parent, child) in edges {
+            let place = &mut fill[child as usize];
+            words[parents_at + *place as usize] = parent;
+            *place += 1;
+        }
+        let narrow = count < NO_JOIN as usize && edges.len() < NO_JOIN as usize;
+        if joins > 0 {
+            let none = if narrow { NO_JOIN } else { u32::MAX };
+            let mut join = 0;
+            words.extend(in_degree.iter().map(|&parents| {
+                if parents < 2 {
+                    return none;
+                }
+                join += 1;
+                join - 1
+            }));
+        }
+        if !options.is_empty() {
+            words.extend_from_slice(option_of);
+        }
+        Shape {
+            tasks: count as u32,
+            edges: edges.len() as u32,
+            joins: joins as u32,
+            counter_width: match widest {
+                0..=0xff => 1,
+                0x100..=0xffff => 2,
+                _ => 4,
+            },
+            names: names.into(),
+            words: if narrow {
+                Words::Narrow(words.iter().map(|&word| word as u16).collect())
+            } else {
+                Words::Wide(words.into())
+            },
+            options: options.into(),
+        }
+    }
+
+    /// Number of tasks.
+    pub fn len(&self) -> usize {
+        self.tasks as usize
+    }
+
+    /// Never: a workflow has a task.
+    pub fn is_empty(&self) -> bool {
+        self.tasks == 0
+    }
+
+    /// Number of edges.
+    pub fn edges(&self) -> usize {
+        self.edges as usize
+    }
+
+    /// All tasks.
+    pub fn indexes(&self) -> impl Iterator<Item = TaskIndex> + use<> {
+        (0..self.tasks).map(TaskIndex)
+    }
+
+    /// The name of a task.
+    pub fn name(&self, task: TaskIndex) -> &[u8] {
+        packed::get(&self.names, self.len(), task.at())
+    }
+
+    /// The place of a task's type among the shape's types.
+    pub fn type_of(&self, task: TaskIndex) -> usize {
+        self.words.at(task.at()) as usize
+    }
+
+    /// The tasks that wait for this one.
+    pub fn children(&self, task: TaskIndex) -> impl Iterator<Item = TaskIndex> {
+        let n = self.len();
+        let start = self.words.at(n + task.at()) as usize;
+        let end = self.words.at(n + task.at() + 1) as usize;
+        (start..end).map(move |edge| TaskIndex(self.words.at(2 * n + 1 + edge)))
+    }
+
+    /// The tasks that this one waits for.
+    pub fn parents(&self, task: TaskIndex) -> impl ExactSizeIterator<Item = TaskIndex> {
+        let first = 2 * self.len() + 1 + self.edges();
+        let start = self.words.at(first + task.at()) as usize;
+        let end = self.words.at(first + task.at() + 1) as usize;
+        let parents = first + self.len() + 1;
+        (start..end).map(move |edge| TaskIndex(self.words.at(parents + edge)))
+    }
+
+    /// The place of a task's counter of open parents, if it is a join.
+    pub fn join_of(&self, task: TaskIndex) -> Option<usize> {
+        if self.joins == 0 {
+            return None;
+        }
+        let none = match self.words {
+            Words::Narrow(_) => NO_JOIN,
+            Words::Wide(_) => u32::MAX,
+        };
+        let place = self.words.at(3 * self.len() + 2 + 2 * self.edges() + task.at());
+        (place != none).then_some(place as usize)
+    }
+
+    /// What is said of a task beyond name, type and edges.
+    pub fn options(&self, task: TaskIndex) -> TaskOptions {
+        if self.options.is_empty() {
+            return TaskOptions::default();
+        }
+        let sections = 3 + usize::from(self.joins > 0);
+        let place = self.words.at(sections * self.len() + 2 + 2 * self.edges() + task.at());
+        match place {
+            0 => TaskOptions::default(),
+            place => self.options[place as usize - 1],
+        }
+    }
+
+    /// Number of joins.
+    pub fn joins(&self) -> usize {
+        self.joins as usize
+    }
+
+    /// Bytes of one counter of open parents.
+    pub fn counter_width(&self) -> usize {
+        self.counter_width as usize
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        let words = match &self.words {
+            Words::Narrow(words) => words.len() * 2,
+            Words::Wide(words) => words.len() * 4,
+        };
+        self.names.len() + words + self.options.len() * size_of::<TaskOptions>()
+    }
+
+    /// The tasks of one cycle in order, or `None`: Kahn's algorithm, and from what it leaves over
+    /// one walk along parents, which must come back to where it has been.
+    fn find_cycle(&self) -> Option<Vec<TaskIndex>> {
+        let mut open: Vec<u32> = self.indexes().map(|task| self.parents(task).len() as u32).collect();
+        let mut free: Vec<TaskIndex> = self.indexes().filter(|task| open[task.at()] == 0).collect();
+        let mut done = 0;
+        while let Some(task) = free.pop() {
+            done += 1;
+            for child in self.children(task) {
+                open[child.at()] -= 1;
+                if open[child.at()] == 0 {
+                    free.push(child);
+                }
+            }
+        }
+        if done == self.len() {
+            return None;
+        }
+        let mut task = self.indexes().find(|task| open[task.at()] > 0)?;
+        let mut step_at = vec![usize::MAX; self.len()];
+        let mut path = Vec::new();
+        while step_at[task.at()] == usize::MAX {
+            step_at[task.at()] = path.len();
+            path.push(task);
+            task = self.parents(task).find(|parent| open[parent.at()] > 0)?;
+        }
+        let mut cycle = path.split_off(step_at[task.at()]);
+        cycle.reverse();
+        Some(cycle)
+    }
+}
+
+/// All edges of a draft as (parent, child), sorted and distinct.
+fn resolve_edges(draft: &Draft<'_>, max: u64) -> Result<Vec<(u32, u32)>, Invalid> {
+    let hasher = hashbrown::DefaultHashBuilder::default();
+    let name = |index: u32| draft.tasks[index as usize].name.as_ref();
+    let mut places: HashTable<u32> = HashTable::with_capacity(draft.tasks.len());
+    for index in 0..draft.tasks.len() as u32 {
+        let hash = hasher.hash_one(name(index));
+        if places.find(hash, |&other| name(other) == name(index)).is_some() {
+            return Err(Invalid::DuplicateName { task: name(index).to_owned() });
+        }
+        places.insert_unique(hash, index, |&other| hasher.hash_one(name(other)));
+    }
+    let find = |wanted: &str| places.find(hasher.hash_one(wanted), |&other| name(other) == wanted).copied();
+    let mut edges = Vec::new();
+    for (index, task) in draft.tasks.iter().enumerate() {
+        let me = index as u32;
+        for parent in &task.parents {
+            let place = find(parent).ok_or_else(|| Invalid::UnknownParent {
+                task: task.name.to_string(),
+                parent: parent.to_string(),
+            })?;
+            edges.push((place, me));
+        }
+        for child in &task.children {
+            let place = find(child).ok_or_else(|| Invalid::UnknownChild {
+                task: task.name.to_string(),
+                child: child.to_string(),
+            })?;
+            edges.push((me, place));
+        }
+    }
+    if let Some(&(me, _)) = edges.iter().find(|(parent, child)| parent == child) {
+        return Err(Invalid::SelfEdge { task: name(me).to_owned() });
+    }
+    edges.sort_unstable();
+    edges.dedup();
+    if edges.len() as u64 > max {
+        return Err(Invalid::TooManyEdges { max });
+    }
+    Ok(edges)
+}
+
+/// The distinct items in order of first use, and for each item its place among them.
+fn distinct<T: Hash + Eq + Copy>(items: impl Iterator<Item = T>) -> (Vec<T>, Vec<u32>) {
+    let hasher = hashbrown::DefaultHashBuilder::default();
+    let mut found: Vec<T> = Vec::new();
+    let mut places: HashTable<u32> = HashTable::new();
+    let mut place_of = Vec::with_capacity(items.size_hint().0);
+    for item in items {
+        if let Some(&last) = place_of.last()
+            && found[last as usize] == item
+        {
+            place_of.push(last);
+            continue;
+        }
+        let hash = hasher.hash_one(item);
+        let place = match places.find(hash, |&place| found[place as usize] == item) {
+            Some(&place) => place,
+            None => {
+                found.push(item);
+                let place = found.len() as u32 - 1;
+                places.insert_unique(hash, place, |&place| hasher.hash_one(found[place as usize]));
+                place
+            }
+        };
+        place_of.push(place);
+    }
+    (found, place_of)
+}
+
+/// The distinct options other than none, and for each task 1 + the place of its own, 0 for none.
+fn distinct_options(draft: &Draft<'_>) -> (Vec<TaskOptions>, Vec<u32>) {
+    let none = TaskOptions::default();
+    let with_none = std::iter::once(none).chain(draft.tasks.iter().map(|task| task.options));
+    let (mut found, mut place_of) = distinct(with_none);
+    found.remove(0);
+    place_of.remove(0);
+    (found, place_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::draft::DraftTask;
+
+    fn draft(tasks: &[(&'static str, &[&'static str])]) -> Draft<'static> {
+        let task = |(name, parents): &(&'static str, &[&'static str])| DraftTask {
+            name: (*name).into(),
+            type_name: "t".into(),
+            parents: parents.iter().map(|&parent| parent.into()).collect(),
+            ..DraftTask::default()
+        };
+        Draft { tasks: tasks.iter().map(task).collect(), ..Draft::default() }
+    }
+
+    fn check(tasks: &[(&'static str, &[&'static str])]) -> Result<Checked, Invalid> {
+        Shape::check(&draft(tasks), &Settings::default())
+    }
+
+    #[test]
+    fn edges_read_back_both_ways() {
+        let mut diamond = draft(&[("d", &["b", "c", "b"]), ("b", &["a"]), ("c", &["a"]), ("a", &[])]);
+        diamond.tasks[3].children = vec!["b".into()];
+        diamond.tasks[1].options.lease_ms = Some(5);
+        let shape = Shape::check(&diamond, &Settings::default()).unwrap().shape;
+        let children = |task| shape.children(TaskIndex(task)).map(|t| t.0).collect::<Vec<_>>();
+        let parents = |task| shape.parents(TaskIndex(task)).map(|t| t.0).collect::<Vec<_>>();
+        assert_eq!((shape.len(), shape.edges(), shape.joins()), (4, 4, 1));
+        assert_eq!(
+            [children(0), children(1), children(2), children(3)],
+            [vec![], vec![0], vec![0], vec![1, 2]]
+        );
+        assert_eq!([parents(0), parents(1), parents(2), parents(3)], [vec![1, 2], vec![3], vec![3], vec![]]);
+        assert_eq!(
+            shape.indexes().map(|t| shape.join_of(t)).collect::<Vec<_>>(),
+            [Some(0), None, None, None]
+        );
+        assert_eq!(shape.options(TaskIndex(1)).lease_ms, Some(5));
+        assert_eq!(shape.options(TaskIndex(2)), TaskOptions::default());
+        assert_eq!(shape.name(TaskIndex(3)), b"a");
+    }
+
+    #[test]
+    fn each_fault_has_its_reason() {
+        let s = |text: &str| text.to_owned();
+        assert_eq!(check(&[]), Err(Invalid::NoTasks));
+        assert_eq!(check(&[("a", &[]), ("a", &[])]), Err(Invalid::DuplicateName { task: s("a") }));
+        assert_eq!(check(&[("a", &["x"])]), Err(Invalid::UnknownParent { task: s("a"), parent: s("x") }));
+        assert_eq!(check(&[("a", &["a"])]), Err(Invalid::SelfEdge { task: s("a") }));
+        assert_eq!(check(&[("a", &[]), ("", &[])]), Err(Invalid::EmptyName { index: 1 }));
+        let cycle =
+            check(&[("root", &[]), ("a", &["c", "root"]), ("b", &["a"]), ("c", &["b"]), ("after", &["c"])]);
+        let Err(Invalid::Cycle { tasks }) = cycle else { panic!("{cycle:?}") };
+        assert_eq!(tasks.len(), 3);
+        let at = tasks.iter().position(|name| name == "a").unwrap();
+        assert_eq!([&tasks[at], &tasks[(at + 1) % 3], &tasks[(at + 2) % 3]], ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_shape_too_large_for_16_bits_reads_the_same() {
+        let names: Vec<String> = (0..70_000).map(|i| format!("t{i}")).collect();
+        let mut wide = Draft::default();
+        for (index, name) in names.iter().enumerate() {
+            let parents = match index {
+                0 => vec![],
+                69_999 => names[1..69_999].iter().map(|n| n.as_str().into()).collect(),
+                _ => vec![names[0].as_str().into()],
+            };
+            wide.tasks.push(DraftTask { name: name.as_str().into(), parents, ..DraftTask::default() });
+        }
+        let shape = Shape::check(&wide, &Settings::default()).unwrap().shape;
+        assert_eq!(shape.counter_width(), 4);
+        assert_eq!(shape.children(TaskIndex(0)).count(), 69_998);
+        assert_eq!(shape.parents(TaskIndex(69_999)).len(), 69_998);
+        assert_eq!(shape.join_of(TaskIndex(69_999)), Some(0));
+        assert_eq!(shape.join_of(TaskIndex(5)), None);
+        assert_eq!(shape.name(TaskIndex(69_998)), b"t69998");
+    }
+}

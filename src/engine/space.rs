@@ -1,0 +1,215 @@
+//! A space: all workflows under one key, and the tables and indexes over them.
+//!
+//! Fields are open to the engine only. Outside, a space is read through the methods here,
+//! [`super::plan`] and [`super::view`], and changed through [`super::apply::apply`].
+
+use super::blueprints::{Blueprint, Blueprints};
+use super::ids::{Id, Ids};
+use super::keys;
+use super::notes::Notes;
+use super::ordered::OrderedSet;
+use super::state::TaskState;
+use super::types::Types;
+use super::units::{Millis, Sequence, Slot, TaskRef, TypeId};
+use super::workers::Workers;
+use super::workflow::Workflow;
+use super::workflows::Workflows;
+
+/// The space; see the module's prose.
+#[derive(Clone, Debug)]
+pub struct Space {
+    pub(super) workflows: Workflows,
+    pub(super) ids: Ids,
+    pub(super) blueprints: Blueprints,
+    pub(super) types: Types,
+    pub(super) workers: Workers,
+    pub(super) notes: Notes,
+    /// Running tasks by deadline.
+    pub(super) leases: OrderedSet,
+    /// One more than the largest integer ever used as an id.
+    pub(super) next_id: u64,
+    /// One more than the age of the youngest workflow.
+    pub(super) next_sequence: Sequence,
+    /// The pause of everything.
+    pub(super) paused: bool,
+    pub(super) totals: Totals,
+    /// The latest time any effect carried. Gives a time to what happens without a clock (COPY).
+    pub(super) latest: Millis,
+    /// Being put together from a file: see [`super::restore`].
+    pub(super) incomplete: bool,
+    /// Was put together from a file.
+    pub(super) restored: bool,
+}
+
+/// How much of what there is; kept up to date, so reading it costs nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Workflows by [`super::state::WORKFLOW_WORDS`].
+    pub workflows: [u64; 5],
+    /// Tasks by [`TaskState`].
+    pub tasks: [u64; 8],
+}
+
+impl Default for Space {
+    fn default() -> Space {
+        Space::new()
+    }
+}
+
+impl Space {
+    /// An empty space.
+    pub fn new() -> Space {
+        Space {
+            workflows: Workflows::default(),
+            ids: Ids::default(),
+            blueprints: Blueprints::default(),
+            types: Types::default(),
+            workers: Workers::default(),
+            notes: Notes::default(),
+            leases: OrderedSet::default(),
+            next_id: 1,
+            next_sequence: Sequence(0),
+            paused: false,
+            totals: Totals::default(),
+            latest: Millis(0),
+            incomplete: false,
+            restored: false,
+        }
+    }
+
+    /// When the first lease runs out.
+    pub fn next_due(&self) -> Option<Millis> {
+        self.leases.first().map(keys::deadline_of)
+    }
+
+    /// The priority of the task that a claim of this type would get.
+    pub fn head_priority(&self, type_id: TypeId) -> Option<u32> {
+        self.head(type_id).map(keys::priority_of)
+    }
+
+    /// The key of the task that a claim of this type would get.
+    pub(super) fn head(&self, type_id: TypeId) -> Option<u128> {
+        let entry = self.types.at(type_id);
+        if self.paused || entry.paused { None } else { entry.queue.first() }
+    }
+
+    /// The type of that name, if any task was ever of it or it was paused.
+    pub fn type_id(&self, name: &[u8]) -> Option<TypeId> {
+        self.types.find(name)
+    }
+
+    /// The name of a type.
+    pub fn type_name(&self, type_id: TypeId) -> &[u8] {
+        &self.types.at(type_id).name
+    }
+
+    /// Types of which a task can be claimed now.
+    pub fn claimable_types(&self) -> impl Iterator<Item = TypeId> {
+        self.types.iter().map(|(id, _)| id).filter(|&id| self.head(id).is_some())
+    }
+
+    /// The types and their statistics.
+    pub fn types(&self) -> &Types {
+        &self.types
+    }
+
+    /// The workers.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// The blueprints.
+    pub fn blueprints(&self) -> &Blueprints {
+        &self.blueprints
+    }
+
+    /// The workflows.
+    pub fn workflows(&self) -> &Workflows {
+        &self.workflows
+    }
+
+    /// Results and errors.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// How much of what there is.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Whether everything is paused.
+    pub fn paused(&self) -> bool {
+        self.paused
+    }
+
+    /// The integer id that the next push gets; `None` when they are used up.
+    pub fn next_id(&self) -> Option<u64> {
+        (self.next_id <= super::limits::MAX_INTEGER_ID).then_some(self.next_id)
+    }
+
+    /// What the next id will be, and the age of the next workflow, for files and digests.
+    pub fn counters(&self) -> (u64, Sequence, Millis) {
+        (self.next_id, self.next_sequence, self.latest)
+    }
+
+    /// Where the workflow with this id is.
+    pub fn find(&self, id: Id<'_>) -> Option<Slot> {
+        self.ids.find(id, &self.workflows)
+    }
+
+    /// The workflow with its blueprint; it must be there.
+    pub fn workflow(&self, slot: Slot) -> (&Workflow, &Blueprint) {
+        let workflow = self.workflows.at(slot);
+        (workflow, self.blueprints.get(workflow.blueprint()))
+    }
+
+    /// The id of a workflow.
+    pub fn id_of(&self, slot: Slot) -> Id<'_> {
+        self.ids.id(self.workflows.at(slot).id())
+    }
+
+    /// The name of a workflow; empty: none.
+    pub fn name_of(&self, slot: Slot) -> &[u8] {
+        let (workflow, blueprint) = self.workflow(slot);
+        workflow.own_name(&blueprint.shape).unwrap_or(&blueprint.name)
+    }
+
+    /// The priority by which a task is claimed.
+    pub fn priority_of(&self, task: TaskRef) -> u32 {
+        let (workflow, blueprint) = self.workflow(task.slot);
+        blueprint.shape.options(task.index).priority.unwrap_or(workflow.priority())
+    }
+
+    /// The state of a task.
+    pub fn state_of(&self, task: TaskRef) -> TaskState {
+        self.workflows.at(task.slot).task_state(task.index)
+    }
+
+    /// The key under which a task queues when it is ready.
+    pub(super) fn ready_key(&self, task: TaskRef) -> u128 {
+        keys::ready(self.priority_of(task), self.workflows.at(task.slot).sequence(), task)
+    }
+
+    /// The key under which a task's worker holds it.
+    pub(super) fn held_key(&self, task: TaskRef) -> u128 {
+        keys::held(self.workflows.at(task.slot).sequence(), task)
+    }
+
+    /// Bytes of memory, estimated from what is allocated.
+    pub fn memory(&self) -> usize {
+        size_of::<Space>()
+            + self.workflows.heap_bytes()
+            + self.ids.heap_bytes()
+            + self.blueprints.heap_bytes()
+            + self.types.heap_bytes()
+            + self.workers.heap_bytes()
+            + self.notes.heap_bytes()
+            + self.leases.heap_bytes()
+    }
+
+    /// How many pieces freeing it has to free, roughly; large ones are freed in the background.
+    pub fn effort(&self) -> usize {
+        1 + self.workflows.len() + self.notes.len() + self.workers.len() + self.types.len()
+    }
+}
