@@ -93,7 +93,7 @@ fn parse<'a>(
                 }
             }
         }
-        list.push(Acknowledgement { token: Token::read(args.next()?)?, text: None });
+        list.push(Acknowledgement { token: Token::read(args.required()?)?, text: None });
     }
     Ok(list)
 }

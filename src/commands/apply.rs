@@ -34,21 +34,15 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     if !call.replayed {
         return Err(CommandError::Internal);
     }
-    let args = call.args;
+    let mut rest = Args(call.args);
     let (space, out) = call.space_or_new()?;
-    let mut rest = Args(args);
+    // Nothing is written down: whoever replays passes on what came.
     if rest.keyword("snapshot") {
-        let chunk = rest.next()?;
+        let chunk = rest.required()?;
         rest.end()?;
         snapshot::take_chunk(space, chunk).map_err(CommandError::Effect)?;
-        out.effects.append_snapshot(chunk);
     } else {
-        let before = out.report.applied;
-        let applied = apply_text(space, args, &mut out.report);
-        if out.report.applied > before {
-            out.effects.append_verbatim(args);
-        }
-        applied.map_err(CommandError::Effect)?;
+        apply_text(space, rest.0, &mut out.report).map_err(CommandError::Effect)?;
     }
     out.reply.int(1);
     Ok(())

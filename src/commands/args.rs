@@ -16,7 +16,7 @@ impl<'a> Args<'a> {
     }
 
     /// The next argument; the server has counted them for fixed places.
-    pub fn next(&mut self) -> Result<&'a [u8], CommandError> {
+    pub fn required(&mut self) -> Result<&'a [u8], CommandError> {
         self.maybe().ok_or(CommandError::WrongArity)
     }
 

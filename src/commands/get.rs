@@ -59,7 +59,7 @@ static GET: Spec = Spec {
 
 fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut args = Args(call.args);
-    let id = args.next()?;
+    let id = args.required()?;
     let with_tasks = args.keyword("TASKS");
     args.end()?;
     let mut reply = std::mem::take(&mut call.out.reply);

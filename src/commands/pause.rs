@@ -116,7 +116,7 @@ fn parse<'a>(mut args: Args<'a>) -> Result<What<'a>, CommandError> {
     }
     let ids = args.keyword("ID");
     if !ids && !args.keyword("TYPE") {
-        return Err(CommandError::UnknownOption(args.next()?.to_vec()));
+        return Err(CommandError::UnknownOption(args.required()?.to_vec()));
     }
     if args.0.is_empty() {
         return Err(CommandError::MissingValue(if ids { "ID" } else { "TYPE" }));

@@ -66,7 +66,7 @@ struct Options<'a> {
 
 fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut args = Args(call.args);
-    let text = args.next()?;
+    let text = args.required()?;
     let options = parse(args)?;
     let settings = call.settings;
     if options.input.is_some_and(|input| input.len() as u64 > settings.max_input_bytes) {

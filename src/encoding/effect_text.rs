@@ -132,17 +132,6 @@ impl EffectLog {
         self.seal_last();
     }
 
-    /// Adds a piece of a whole space.
-    pub fn append_snapshot(&mut self, chunk: &[u8]) {
-        self.arg(b"snapshot");
-        self.arg(chunk);
-    }
-
-    /// Adds effects as they came, on their way to the replicas of a replica.
-    pub fn append_verbatim(&mut self, args: &[&[u8]]) {
-        args.iter().for_each(|arg| self.arg(arg));
-    }
-
     fn push(&mut self, space: &Space, push: &Push<'_>) {
         self.arg(b"push");
         self.arg_with(|bytes| push.id.write(bytes));
@@ -371,8 +360,8 @@ pub fn apply_text(space: &mut Space, args: &[&[u8]], report: &mut Report) -> Res
     while let Some(kind) = args.maybe() {
         match kind {
             b"push" => args.push(space, report)?,
-            b"claim" => args.lease(space, report, |lease| Effect::Claim(lease))?,
-            b"resume" => args.lease(space, report, |lease| Effect::Resume(lease))?,
+            b"claim" => args.lease(space, report, LeaseKind::Claim)?,
+            b"resume" => args.lease(space, report, LeaseKind::Resume)?,
             b"complete" => {
                 args.tasks(space, report, |now, task, result| Effect::Complete { now, task, result })?
             }
@@ -442,6 +431,12 @@ fn take_counted<'a>(text: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
     Ok(bytes)
 }
 
+/// The two effects that lease.
+enum LeaseKind {
+    Claim,
+    Resume,
+}
+
 /// The arguments not read yet.
 struct Args<'a>(&'a [&'a [u8]]);
 
@@ -495,12 +490,7 @@ impl<'a> Args<'a> {
         carry_out(space, &Effect::Push(push), report)
     }
 
-    fn lease(
-        &mut self,
-        space: &mut Space,
-        report: &mut Report,
-        effect: impl for<'e> Fn(Lease<'e>) -> Effect<'e>,
-    ) -> Result<(), DecodeError> {
+    fn lease(&mut self, space: &mut Space, report: &mut Report, kind: LeaseKind) -> Result<(), DecodeError> {
         let worker = self.next()?;
         let now = self.time()?;
         let mut deadline = None;
@@ -516,7 +506,12 @@ impl<'a> Args<'a> {
             let deadline = deadline.ok_or(DecodeError::Impossible("a lease without a deadline"))?;
             grants.push(Grant { task: find_task(space, &item[..dash])?, nonce, deadline });
         }
-        carry_out(space, &effect(Lease { worker, now, grants: &grants }), report)
+        let lease = Lease { worker, now, grants: &grants };
+        let effect = match kind {
+            LeaseKind::Claim => Effect::Claim(lease),
+            LeaseKind::Resume => Effect::Resume(lease),
+        };
+        carry_out(space, &effect, report)
     }
 
     fn tasks(

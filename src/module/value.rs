@@ -1,0 +1,89 @@
+//! What a key of our type points to: a space and what it contributes to the figures in INFO.
+//!
+//! A value knows neither its name nor its database: RENAME, MOVE and SWAPDB change both without
+//! telling. It may be dropped on the server's lazy-free thread, so what `Drop` touches is atomic.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::engine::space::{Space, Totals};
+
+/// A space in a key.
+pub struct SpaceValue {
+    /// The space.
+    pub space: Space,
+    reported: Reported,
+}
+
+/// What all spaces hold together.
+pub struct Gauges {
+    /// Spaces.
+    pub spaces: AtomicU64,
+    /// Workflows by state.
+    pub workflows: [AtomicU64; 5],
+    /// Tasks by state.
+    pub tasks: [AtomicU64; 8],
+    /// Bytes.
+    pub memory: AtomicU64,
+}
+
+/// The figures of INFO.
+pub static GAUGES: Gauges = Gauges {
+    spaces: AtomicU64::new(0),
+    workflows: [const { AtomicU64::new(0) }; 5],
+    tasks: [const { AtomicU64::new(0) }; 8],
+    memory: AtomicU64::new(0),
+};
+
+/// What of the gauges is due to one space.
+#[derive(Clone, Copy)]
+struct Reported {
+    workflows: [u64; 5],
+    tasks: [u64; 8],
+    memory: u64,
+}
+
+const NOTHING: Reported = Reported { workflows: [0; 5], tasks: [0; 8], memory: 0 };
+
+impl SpaceValue {
+    /// A value for a space that is about to get a key.
+    pub fn new(space: Space) -> Box<SpaceValue> {
+        GAUGES.spaces.fetch_add(1, Relaxed);
+        let mut value = Box::new(SpaceValue { space, reported: NOTHING });
+        value.report();
+        value
+    }
+
+    /// Bytes of all that hangs on the key.
+    pub fn memory(&self) -> usize {
+        size_of::<SpaceValue>() - size_of::<Space>() + self.space.memory()
+    }
+
+    /// Brings the gauges up to date after the space changed.
+    pub fn report(&mut self) {
+        let Totals { workflows, tasks, .. } = self.space.totals();
+        self.become_reported(Reported { workflows, tasks, memory: self.memory() as u64 });
+    }
+
+    fn become_reported(&mut self, now: Reported) {
+        let before = std::mem::replace(&mut self.reported, now);
+        let workflows = GAUGES.workflows.iter().zip(before.workflows.iter().zip(now.workflows));
+        let tasks = GAUGES.tasks.iter().zip(before.tasks.iter().zip(now.tasks));
+        for (gauge, (&before, now)) in workflows.chain(tasks) {
+            shift(gauge, before, now);
+        }
+        shift(&GAUGES.memory, before.memory, now.memory);
+    }
+}
+
+impl Drop for SpaceValue {
+    fn drop(&mut self) {
+        self.become_reported(NOTHING);
+        GAUGES.spaces.fetch_sub(1, Relaxed);
+    }
+}
+
+fn shift(gauge: &AtomicU64, before: u64, now: u64) {
+    if now != before {
+        gauge.fetch_add(now.wrapping_sub(before), Relaxed);
+    }
+}

@@ -1,0 +1,131 @@
+"""A rich life of a space: every command, every state, every kind of text, everything repeated.
+
+`live` drives it and leaves leases that do not run out while a test looks. `portrait` is what
+clients can see of a space, without what changes by itself.
+"""
+
+from typing import Any
+
+import redis
+
+from servers import Server
+from space import Space, Task, plain
+from workflows import chain, diamond, fan, join, loose, sample_text, single, task, workflow
+
+HOUR = 3_600_000
+BINARY = b"\x00\xff bin=ary%\r\n"
+
+
+def raw(tasks: list[Task]) -> list[bytes]:
+    """The tokens of tasks as they are sent, whatever the ids of their workflows are made of."""
+    return [task.token.encode(errors="surrogateescape") for task in tasks]
+
+
+def live(server: Server, space: Space) -> None:
+    """Everything that can happen to a space, at least once. Can be called again for more."""
+    _push_all_kinds(space)
+    _work(space)
+    _fail(server, space)
+    _expire(server, space)
+    _pause(space)
+    _recover(space)
+    _delete(space)
+
+
+def _push_all_kinds(space: Space) -> None:
+    for _ in range(3):
+        space.push({**diamond(), "name": "equal shapes"}, "INPUT", "one input")
+    space.push(sample_text(), "NX")
+    space.push(workflow(task("ä", type="ü", payload={"deep": [1, {"er": None}]}), task("p", ["ä"], payload="text")))
+    space.push(single("urgent", priority=0, lease_ms=HOUR), "PRIORITY", 7)
+    space.push(chain(4, type="slow"), "PRIORITY", 16_777_215)
+    space.push({**fan(70), "priority": 50})
+    space.push(join(70), "INPUT", BINARY)
+    base = space.stats()["workflows"]["running"]
+    for own in ("order-7", "007", "9000", BINARY):
+        name = own if isinstance(own, bytes) else own.encode()
+        space.push(loose(2, type="own"), "ID", name + b"-%d" % base)
+
+
+def _work(space: Space) -> None:
+    first = raw(space.claim("w", "COUNT", 9, "LEASE", HOUR))
+    space.complete(first[0], "RESULT", BINARY, first[1], first[2], "RESULT", "")
+    space.complete(first[0], "RESULT", "again")
+    space.extend(2 * HOUR, first[3], first[4])
+    typed = space.claim(BINARY, "TYPES", 2, "own", "TestType", "COUNT", 3, "LEASE", HOUR, "WITHRESULTS")
+    space.complete(raw(typed)[0])
+    for _ in range(6):
+        space.complete(*raw(space.claim("bulk", "TYPES", 1, "work", "COUNT", 20, "LEASE", HOUR)))
+
+
+def _fail(server: Server, space: Space) -> None:
+    """One that runs down, one that has run down, one whose last task ends by its lease."""
+    for worker in ("down", "ended", "late"):
+        space.push(workflow(task("bad", type="f"), task("good", type="f"), task("never", ["good"], type="f")))
+        bad, good = space.claim(worker, "TYPES", 1, "f", "COUNT", 2, "LEASE", HOUR)
+        space.fail(bad.token, "ERROR", BINARY)
+        if worker == "ended":
+            space.fail(good.token)
+        if worker == "late":
+            space.extend(1, good.token)
+            server.wait_until(lambda g=good: space.states(g.workflow)["good"] == "cancelled", what="a lease to end")
+
+
+def _expire(server: Server, space: Space) -> None:
+    """Leases that ran out: one claimed again, one acknowledged late, one extended late, one left."""
+    wid = space.push(loose(4, type="e"))
+    old = space.claim("expired", "TYPES", 1, "e", "COUNT", 4, "LEASE", 1)
+    server.wait_until(lambda: set(space.states(wid).values()) == {"ready"}, what="leases to run out")
+    again = space.claim_one("again", "TYPES", 1, "e", "LEASE", HOUR)
+    assert again.name == old[0].name
+    assert space.complete(old[1].token, "RESULT", "late") == [1]
+    assert space.extend(HOUR, old[2].token) == [1]
+
+
+def _pause(space: Space) -> None:
+    paused = space.push(chain(3, type="paused"), "PAUSED")
+    running = space.push(chain(3, type="later"))
+    held = space.claim_one("w", "TYPES", 1, "later", "LEASE", HOUR)
+    space.pause("ID", running)
+    space.complete(held.token)
+    space.pause("TYPE", "slow", "nobody has seen this type")
+    space.pause("ALL")
+    space.release("ALL")
+    space.release("ID", paused)
+    space.pause("ID", paused)
+
+
+def _recover(space: Space) -> None:
+    space.push(loose(4, type="r"))
+    space.claim("gone", "TYPES", 1, "r", "COUNT", 2, "LEASE", HOUR)
+    space.claim("back", "TYPES", 1, "r", "COUNT", 2, "LEASE", HOUR)
+    assert len(space.recover("gone")) >= 2
+    assert len(space.resume("back", "LEASE", HOUR)) >= 2
+
+
+def _delete(space: Space) -> None:
+    gone = [space.push(diamond()), space.push(single("shape that goes"), "ID", "gone")]
+    space.claim("w", "COUNT", 3, "LEASE", HOUR)
+    assert space.delete(*gone) == 2
+
+
+def ids_of(space: Space, last: int = 60) -> list[bytes]:
+    """The ids of the workflows that `live` left: the integers, and the own ones."""
+    ids = [b"%d" % number for number in range(1, last)]
+    ids += [own + b"-%d" % base for own in (b"order-7", b"007", b"9000", BINARY) for base in range(60)]
+    return [wid for wid in ids if space.call("GET", wid) is not None]
+
+
+def portrait(space: Space, ids: list[bytes]) -> tuple[Any, Any]:
+    """All that WF.GET and WF.STATS tell."""
+    stats = space.stats()
+    for figures in stats["types"].values():
+        del figures["oldest_ready_ms"]
+    return [plain(space.call("GET", wid, "TASKS")) for wid in ids], stats
+
+
+def digest(client: redis.Redis, key: str | bytes = "jobs") -> bytes:
+    """DEBUG DIGEST-VALUE of a key that is there."""
+    (value,) = client.execute_command("DEBUG", "DIGEST-VALUE", key)
+    assert set(value) != {ord("0")}, f"{key!r} is missing"
+    return value
