@@ -48,16 +48,19 @@ pub fn read(text: &[u8]) -> Result<Draft<'_>, DocumentError> {
     if depth(text.as_bytes()) > MAX_JSON_DEPTH {
         return Err(DocumentError::TooDeep);
     }
-    let mut fault = None;
+    let mut faults = Faults::default();
     let mut parser = serde_json::Deserializer::from_str(text);
-    let draft = DocumentSeed { fault: &mut fault }.deserialize(&mut parser);
-    let draft = draft.and_then(|draft| parser.end().map(|()| draft));
-    match (draft, fault) {
-        (_, Some(fault)) => Err(fault),
-        (Ok(draft), None) => Ok(draft),
-        (Err(error), None) if error.is_data() => Err(DocumentError::NotAnObject),
-        (Err(error), None) => Err(DocumentError::Syntax(error.to_string())),
-    }
+    let draft = DocumentSeed { faults: &mut faults }.deserialize(&mut parser);
+    let error = match draft.and_then(|draft| parser.end().map(|()| draft)) {
+        Ok(draft) => return Ok(draft),
+        Err(error) => error,
+    };
+    Err(match (faults.found, faults.suspected) {
+        (Some(found), _) => found,
+        (None, Some(suspected)) if error.is_data() => suspected,
+        (None, None) if error.is_data() => DocumentError::NotAnObject,
+        (None, _) => DocumentError::Syntax(error.to_string()),
+    })
 }
 
 /// How deep brackets nest, strings left out.
@@ -108,24 +111,41 @@ impl<'de> serde::Deserialize<'de> for Text<'de> {
     }
 }
 
+/// What went wrong while reading. The parser's own error type has no room for it.
+#[derive(Default)]
+struct Faults {
+    /// What is certainly wrong.
+    found: Option<DocumentError>,
+    /// What is wrong if the parser says that a value was of another kind than wanted.
+    suspected: Option<DocumentError>,
+}
+
+impl Faults {
+    fn fail<E: Error>(&mut self, error: DocumentError) -> E {
+        self.found.get_or_insert(error);
+        E::custom("")
+    }
+}
+
 /// What one object of the document is being read into: which fields came, and what went wrong.
 struct Fields<'f> {
-    fault: &'f mut Option<DocumentError>,
-    place: Place,
+    faults: &'f mut Faults,
+    /// The task's place; `None` for the document itself.
+    index: Option<usize>,
     seen: u32,
 }
 
 impl Fields<'_> {
-    fn fail<E: Error>(&mut self, error: DocumentError) -> E {
-        self.fault.get_or_insert(error);
-        E::custom("")
+    fn place(&self, name: &str) -> Place {
+        let name = (self.seen & 1 != 0).then(|| name.to_owned());
+        self.index.map_or(Place::Document, |index| Place::Task(index, name))
     }
 
-    /// Notes that a field came, once.
-    fn once<E: Error>(&mut self, bit: u32, field: &'static str) -> Result<(), E> {
+    /// Notes that a field came, once. Bit 0 is the name's.
+    fn once<E: Error>(&mut self, bit: u32, field: &'static str, name: &str) -> Result<(), E> {
         if self.seen & 1 << bit != 0 {
-            let place = self.place.clone();
-            return Err(self.fail(DocumentError::Repeated(place, field)));
+            let place = self.place(name);
+            return Err(self.faults.fail(DocumentError::Repeated(place, field)));
         }
         self.seen |= 1 << bit;
         Ok(())
@@ -137,23 +157,23 @@ impl Fields<'_> {
         map: &mut A,
         field: &'static str,
         wanted: &'static str,
+        name: &str,
     ) -> Result<T, A::Error> {
-        let raw: &'de RawValue = map.next_value()?;
-        serde_json::from_str(raw.get()).map_err(|_| self.wrong(field, wanted))
+        map.next_value().map_err(|error| {
+            let place = self.place(name);
+            self.faults.suspected.get_or_insert(DocumentError::WrongKind(place, field, wanted));
+            error
+        })
     }
 
-    fn wrong<E: Error>(&mut self, field: &'static str, wanted: &'static str) -> E {
-        let place = self.place.clone();
-        self.fail(DocumentError::WrongKind(place, field, wanted))
-    }
-
-    /// A whole number, or its digits in a string when `text` allows that.
+    /// A whole number, or its digits in a string when that is allowed.
     fn number<'de, A: MapAccess<'de>>(
         &mut self,
         map: &mut A,
         field: &'static str,
         digits_in_string: bool,
         range: (u64, u64),
+        name: &str,
     ) -> Result<Option<u64>, A::Error> {
         let raw: &'de RawValue = map.next_value()?;
         let text = raw.get();
@@ -163,21 +183,19 @@ impl Fields<'_> {
         let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         let digits = if digits_in_string { inner.unwrap_or(text) } else { text };
         let whole = digits.strip_prefix('-').unwrap_or(digits);
+        let place = self.place(name);
         if whole.is_empty() || !whole.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(self.wrong(field, "a whole number"));
+            return Err(self.faults.fail(DocumentError::WrongKind(place, field, "a whole number")));
         }
         match digits.parse::<u64>() {
             Ok(number) if (range.0..=range.1).contains(&number) => Ok(Some(number)),
-            _ => {
-                let place = self.place.clone();
-                Err(self.fail(DocumentError::OutOfRange(place, field, range.0, range.1)))
-            }
+            _ => Err(self.faults.fail(DocumentError::OutOfRange(place, field, range.0, range.1))),
         }
     }
 }
 
 struct DocumentSeed<'f> {
-    fault: &'f mut Option<DocumentError>,
+    faults: &'f mut Faults,
 }
 
 impl<'de> DeserializeSeed<'de> for DocumentSeed<'_> {
@@ -196,26 +214,27 @@ impl<'de> Visitor<'de> for DocumentSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Draft<'de>, A::Error> {
         let mut draft = Draft::default();
-        let mut fields = Fields { fault: self.fault, place: Place::Document, seen: 0 };
+        let mut fields = Fields { faults: self.faults, index: None, seen: 0 };
         while let Some(Text(field)) = map.next_key()? {
             match &*field {
                 "name" | "Name" => {
-                    fields.once(0, "name")?;
-                    let name: Option<Text<'de>> = fields.value(&mut map, "name", "a string")?;
+                    fields.once(0, "name", "")?;
+                    let name: Option<Text<'de>> = fields.value(&mut map, "name", "a string", "")?;
                     draft.name = name.map(|Text(name)| name);
                 }
                 "priority" | "Priority" => {
-                    fields.once(1, "priority")?;
-                    draft.priority = fields.number(&mut map, "priority", true, PRIORITY)?.map(|p| p as u32);
+                    fields.once(1, "priority", "")?;
+                    let number = fields.number(&mut map, "priority", true, PRIORITY, "")?;
+                    draft.priority = number.map(|priority| priority as u32);
                 }
                 "tasks" | "Tasks" => {
-                    fields.once(2, "tasks")?;
-                    draft.tasks = map.next_value_seed(TasksSeed { fault: fields.fault })?;
+                    fields.once(2, "tasks", "")?;
+                    draft.tasks = map.next_value_seed(TasksSeed { faults: fields.faults })?;
                 }
                 "Workflow" | "WorkflowId" => drop(map.next_value::<IgnoredAny>()?),
                 _ => {
                     let field = field.into_owned();
-                    return Err(fields.fail(DocumentError::UnknownField(Place::Document, field)));
+                    return Err(fields.faults.fail(DocumentError::UnknownField(Place::Document, field)));
                 }
             }
         }
@@ -227,7 +246,7 @@ const PRIORITY: (u64, u64) = (0, MAX_PRIORITY as u64);
 const TASKS_KIND: &str = "an array of tasks";
 
 struct TasksSeed<'f> {
-    fault: &'f mut Option<DocumentError>,
+    faults: &'f mut Faults,
 }
 
 impl<'de> DeserializeSeed<'de> for TasksSeed<'_> {
@@ -246,55 +265,51 @@ impl<'de> Visitor<'de> for TasksSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut tasks = Vec::new();
-        while let Some(task) = seq.next_element_seed(TaskSeed { fault: self.fault, index: tasks.len() })? {
+        while let Some(task) = seq.next_element_seed(TaskSeed { faults: self.faults, index: tasks.len() })? {
             tasks.push(task);
         }
         Ok(tasks)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(not_tasks(self.fault))
+        Err(not_tasks(self.faults))
     }
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
         Ok(Vec::new())
     }
     fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
-        Err(not_tasks(self.fault))
+        Err(not_tasks(self.faults))
     }
     fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        Err(not_tasks(self.fault))
+        Err(not_tasks(self.faults))
     }
     fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
-        Err(not_tasks(self.fault))
+        Err(not_tasks(self.faults))
     }
     fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Err(not_tasks(self.fault))
+        Err(not_tasks(self.faults))
     }
     fn visit_str<E: Error>(self, _: &str) -> Result<Self::Value, E> {
-        Err(not_tasks(self.fault))
+        Err(not_tasks(self.faults))
     }
 }
 
-fn not_tasks<E: Error>(fault: &mut Option<DocumentError>) -> E {
-    fault.get_or_insert(DocumentError::WrongKind(Place::Document, "tasks", TASKS_KIND));
-    E::custom("")
+fn not_tasks<E: Error>(faults: &mut Faults) -> E {
+    faults.fail(DocumentError::WrongKind(Place::Document, "tasks", TASKS_KIND))
 }
 
 struct TaskSeed<'f> {
-    fault: &'f mut Option<DocumentError>,
+    faults: &'f mut Faults,
     index: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for TaskSeed<'_> {
     type Value = DraftTask<'de>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<DraftTask<'de>, D::Error> {
-        let raw = <&'de RawValue as serde::Deserialize>::deserialize(deserializer)?;
-        let mut fields = Fields { fault: self.fault, place: Place::Task(self.index, None), seen: 0 };
-        if !raw.get().starts_with('{') {
-            return Err(fields.wrong("tasks", "an array of objects"));
-        }
-        let mut parser = serde_json::Deserializer::from_str(raw.get());
-        parser.deserialize_map(TaskVisitor { fields }).map_err(D::Error::custom)
+        let place = Place::Task(self.index, None);
+        self.faults.suspected = Some(DocumentError::WrongKind(place, "tasks", "an array of objects"));
+        let fields = Fields { faults: self.faults, index: Some(self.index), seen: 0 };
+        deserializer.deserialize_map(TaskVisitor { fields })
     }
 }
 
@@ -312,64 +327,80 @@ impl<'de> Visitor<'de> for TaskVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<DraftTask<'de>, A::Error> {
         let mut task = DraftTask::default();
         let mut fields = self.fields;
+        fields.faults.suspected = None;
         while let Some(Text(field)) = map.next_key()? {
+            let name = &task.name;
             match &*field {
                 "name" | "Name" => {
-                    fields.once(0, "name")?;
-                    let Text(name) = fields.value(&mut map, "name", "a string")?;
-                    if let Place::Task(_, known) = &mut fields.place {
-                        *known = Some(name.to_string());
+                    if fields.seen & 1 != 0 {
+                        fields.once(0, "name", name)?;
                     }
+                    let Text(name) = fields.value(&mut map, "name", "a string", "")?;
+                    fields.once(0, "name", &name)?;
                     task.name = name;
                 }
                 "type" | "Type" => {
-                    fields.once(1, "type")?;
-                    let name: Option<Text<'de>> = fields.value(&mut map, "type", "a string")?;
-                    task.type_name = name.map_or_else(Cow::default, |Text(name)| name);
+                    fields.once(1, "type", name)?;
+                    let type_name: Option<Text<'de>> = fields.value(&mut map, "type", "a string", name)?;
+                    task.type_name = type_name.map_or_else(Cow::default, |Text(name)| name);
                 }
                 "payload" | "Payload" => {
-                    fields.once(2, "payload")?;
+                    fields.once(2, "payload", name)?;
                     let raw: &'de RawValue = map.next_value()?;
-                    task.payload = match raw.get() {
-                        "null" => Cow::Borrowed(""),
-                        text if text.starts_with('"') => {
-                            let text = serde_json::from_str(text);
-                            let Text(text) = text.map_err(|_| fields.wrong("payload", "valid JSON"))?;
-                            text
+                    task.payload = match payload(raw.get()) {
+                        Some(payload) => payload,
+                        None => {
+                            let place = fields.place(name);
+                            let error = DocumentError::WrongKind(place, "payload", "valid JSON");
+                            return Err(fields.faults.fail(error));
                         }
-                        text => Cow::Borrowed(text),
                     };
                 }
                 "parents" | "Parents" => {
-                    fields.once(3, "parents")?;
-                    task.parents = names(fields.value(&mut map, "parents", NAMES_KIND)?);
+                    fields.once(3, "parents", name)?;
+                    task.parents = names(fields.value(&mut map, "parents", NAMES_KIND, name)?);
                 }
                 "children" | "Children" => {
-                    fields.once(4, "children")?;
-                    task.children = names(fields.value(&mut map, "children", NAMES_KIND)?);
+                    fields.once(4, "children", name)?;
+                    task.children = names(fields.value(&mut map, "children", NAMES_KIND, name)?);
                 }
                 "priority" | "Priority" => {
-                    fields.once(5, "priority")?;
-                    let number = fields.number(&mut map, "priority", true, PRIORITY)?;
+                    fields.once(5, "priority", name)?;
+                    let number = fields.number(&mut map, "priority", true, PRIORITY, name)?;
                     task.options.priority = number.map(|priority| priority as u32);
                 }
                 "lease_ms" => {
-                    fields.once(6, "lease_ms")?;
-                    task.options.lease_ms = fields.number(&mut map, "lease_ms", false, (1, MAX_LEASE_MS))?;
+                    fields.once(6, "lease_ms", name)?;
+                    let range = (1, MAX_LEASE_MS);
+                    task.options.lease_ms = fields.number(&mut map, "lease_ms", false, range, name)?;
                 }
                 "Workflow" | "WorkflowId" => drop(map.next_value::<IgnoredAny>()?),
                 "max_attempts" | "backoff" | "timeout_ms" | "delay_ms" => {
-                    let place = fields.place.clone();
-                    return Err(fields.fail(DocumentError::NotSupported(place, field.into_owned())));
+                    let place = fields.place(name);
+                    return Err(fields.faults.fail(DocumentError::NotSupported(place, field.into_owned())));
                 }
                 _ => {
-                    let place = fields.place.clone();
-                    return Err(fields.fail(DocumentError::UnknownField(place, field.into_owned())));
+                    let place = fields.place(name);
+                    return Err(fields.faults.fail(DocumentError::UnknownField(place, field.into_owned())));
                 }
             }
         }
         Ok(task)
     }
+}
+
+/// A payload as it is handed out: the text of a string, the source of anything else.
+fn payload(source: &str) -> Option<Cow<'_, str>> {
+    if source == "null" {
+        return Some(Cow::Borrowed(""));
+    }
+    let Some(text) = source.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        return Some(Cow::Borrowed(source));
+    };
+    if !text.contains('\\') {
+        return Some(Cow::Borrowed(text));
+    }
+    serde_json::from_str::<Text<'_>>(source).ok().map(|Text(text)| text)
 }
 
 const NAMES_KIND: &str = "an array of task names";

@@ -5,15 +5,25 @@ use super::units::Slot;
 use super::workflow::StoredId;
 use super::workflows::Workflows;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 /// A workflow id as clients write it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Id<'a> {
     /// A canonical decimal integer up to [`super::limits::MAX_INTEGER_ID`].
     Integer(u64),
     /// Anything else.
     Text(&'a [u8]),
+}
+
+impl Hash for Id<'_> {
+    /// Without the discriminant: one word to hash for an integer.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Id::Integer(id) => state.write_u64(*id),
+            Id::Text(text) => state.write(text),
+        }
+    }
 }
 
 impl<'a> Id<'a> {

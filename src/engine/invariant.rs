@@ -256,7 +256,7 @@ impl Expected {
                 blueprint.uses()
             );
             ensure!(
-                space.blueprints.find(&blueprint.shape, &blueprint.types) == Some(id),
+                space.blueprints.find(&blueprint.shape, &blueprint.types, &space.types) == Some(id),
                 "{id:?} is there twice"
             );
         }

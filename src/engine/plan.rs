@@ -53,7 +53,6 @@ pub fn admit<'a>(
     if id.is_some_and(|id| space.find(id).is_some()) {
         return Err(Refusal::Exists);
     }
-    let checked = Shape::check(draft, settings).map_err(Refusal::Invalid)?;
     if space.next_sequence.0 >= MAX_SEQUENCE {
         return Err(Refusal::NoSequenceLeft);
     }
@@ -61,9 +60,17 @@ pub fn admit<'a>(
         Some(id) => id,
         None => Id::Integer(space.next_id().ok_or(Refusal::NoIdLeft)?),
     };
-    let known: Option<Vec<TypeId>> = checked.types.iter().map(|name| space.type_id(name)).collect();
-    if let Some(types) = &known
-        && let Some(blueprint) = space.blueprints.find(&checked.shape, types)
+    let known = space.blueprints.recognise(draft, &space.types);
+    if let Some(blueprint) = known
+        && space.blueprints.get(blueprint).shape.edges() as u64 <= settings.max_edges
+    {
+        Shape::check_sizes(draft, settings).map_err(Refusal::Invalid)?;
+        return Ok(Admission { id, blueprint, new: None });
+    }
+    let checked = Shape::check(draft, settings).map_err(Refusal::Invalid)?;
+    let types: Option<Vec<TypeId>> = checked.types.iter().map(|name| space.type_id(name)).collect();
+    if let Some(types) = &types
+        && let Some(blueprint) = space.blueprints.find(&checked.shape, types, &space.types)
     {
         return Ok(Admission { id, blueprint, new: None });
     }

@@ -138,7 +138,7 @@ impl Space {
         }
         let types: Option<Box<[TypeId]>> = checked.types.iter().map(|name| self.types.find(name)).collect();
         let types = types.ok_or(Impossible("a blueprint of an unknown type"))?;
-        self.blueprints.insert(id, checked.shape, types, name);
+        self.blueprints.insert(id, checked.shape, types, name, &self.types);
         Ok(())
     }
 

@@ -23,7 +23,7 @@ use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hash};
 
 /// The numbers of a shape, as narrow as they can be.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Words {
     Narrow(Box<[u16]>),
     Wide(Box<[u32]>),
@@ -39,7 +39,7 @@ impl Words {
 }
 
 /// The shape; see the module's prose.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
     tasks: u32,
     edges: u32,
@@ -65,6 +65,30 @@ const NO_JOIN: u32 = u16::MAX as u32;
 impl Shape {
     /// Checks a draft against the rules and the operator's limits.
     pub fn check(draft: &Draft<'_>, settings: &Settings) -> Result<Checked, Invalid> {
+        Shape::check_sizes(draft, settings)?;
+        let count = draft.tasks.len();
+        let edges = resolve_edges(draft, settings.max_edges)?;
+        let (types, type_of) = distinct(draft.tasks.iter().map(|task| task.type_name.as_bytes()));
+        let (options, option_of) = distinct_options(draft);
+        let shape = Shape::assemble(
+            count,
+            |index, out| out.extend_from_slice(draft.tasks[index].name.as_bytes()),
+            &edges,
+            &type_of,
+            options,
+            &option_of,
+        );
+        match shape.find_cycle() {
+            None => Ok(Checked { shape, types: types.into_iter().map(Box::from).collect() }),
+            Some(cycle) => {
+                let name = |index: &TaskIndex| draft.tasks[index.at()].name.to_string();
+                Err(Invalid::Cycle { tasks: cycle.iter().map(name).collect() })
+            }
+        }
+    }
+
+    /// Checks what a draft says one by one: numbers and lengths.
+    pub fn check_sizes(draft: &Draft<'_>, settings: &Settings) -> Result<(), Invalid> {
         let count = draft.tasks.len();
         if count == 0 {
             return Err(Invalid::NoTasks);
@@ -90,24 +114,7 @@ impl Shape {
                 return Err(Invalid::PayloadTooLong { task: task.name.to_string(), max });
             }
         }
-        let edges = resolve_edges(draft, settings.max_edges)?;
-        let (types, type_of) = distinct(draft.tasks.iter().map(|task| task.type_name.as_bytes()));
-        let (options, option_of) = distinct_options(draft);
-        let shape = Shape::assemble(
-            count,
-            |index, out| out.extend_from_slice(draft.tasks[index].name.as_bytes()),
-            &edges,
-            &type_of,
-            options,
-            &option_of,
-        );
-        match shape.find_cycle() {
-            None => Ok(Checked { shape, types: types.into_iter().map(Box::from).collect() }),
-            Some(cycle) => {
-                let name = |index: &TaskIndex| draft.tasks[index.at()].name.to_string();
-                Err(Invalid::Cycle { tasks: cycle.iter().map(name).collect() })
-            }
-        }
+        Ok(())
     }
 
     /// Puts the arrays together. `edges` are (parent, child), sorted and distinct.
@@ -210,6 +217,11 @@ impl Shape {
     /// The name of a task.
     pub fn name(&self, task: TaskIndex) -> &[u8] {
         packed::get(&self.names, self.len(), task.at())
+    }
+
+    /// The names of all tasks, in order.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        packed::iter(&self.names, self.len())
     }
 
     /// The place of a task's type among the shape's types.

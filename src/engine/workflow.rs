@@ -298,19 +298,25 @@ impl Workflow {
         }
     }
 
-    /// Changes the run of a task; makes room for runs if there is none yet.
-    pub fn set_run(&mut self, task: TaskIndex, count: usize, run: Run) {
+    /// Changes the run of a task. Makes room for runs if there is none yet; gives the bytes that
+    /// took.
+    pub fn set_run(&mut self, task: TaskIndex, count: usize, run: Run) -> usize {
         debug_assert!(!self.sealed());
-        if self.history.is_none() {
-            let root = Run { ready: Some(self.created), ..Run::NONE };
-            let runs = (0..count).map(|at| {
-                let ready = self.task_state(TaskIndex(at as u32)) == TaskState::Ready;
-                PackedRun::pack(if ready { root } else { Run::NONE }, self.created)
-            });
-            self.history = Some(Box::new(History { finished: None, runs: runs.collect() }));
+        let run = PackedRun::pack(run, self.created);
+        if let Some(history) = &mut self.history {
+            history.runs[task.at()] = run;
+            return 0;
         }
-        let history = self.history.as_mut().expect("made above");
-        history.runs[task.at()] = PackedRun::pack(run, self.created);
+        let before = self.heap_bytes();
+        let root = Run { ready: Some(self.created), ..Run::NONE };
+        let runs = (0..count).map(|at| {
+            let ready = self.task_state(TaskIndex(at as u32)) == TaskState::Ready;
+            PackedRun::pack(if ready { root } else { Run::NONE }, self.created)
+        });
+        let mut runs: Box<[PackedRun]> = runs.collect();
+        runs[task.at()] = run;
+        self.history = Some(Box::new(History { finished: None, runs }));
+        self.heap_bytes() - before
     }
 
     /// When nothing of it was left to do.

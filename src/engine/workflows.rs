@@ -55,6 +55,13 @@ impl Workflows {
         page.records[slot.0 as usize % PAGE].as_mut().expect("a slot in use")
     }
 
+    /// The workflow in a slot, and the count of bytes on the heap that has to follow its changes.
+    pub fn at_mut_with_bytes(&mut self, slot: Slot) -> (&mut Workflow, &mut usize) {
+        let page = self.pages[slot.0 as usize / PAGE].as_mut().expect("a slot in use");
+        let workflow = page.records[slot.0 as usize % PAGE].as_mut().expect("a slot in use");
+        (workflow, &mut self.heap_bytes)
+    }
+
     /// Changes a workflow in a way that may change what it costs on the heap.
     pub fn change<T>(&mut self, slot: Slot, change: impl FnOnce(&mut Workflow) -> T) -> T {
         let workflow = self.at_mut(slot);

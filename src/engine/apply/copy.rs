@@ -22,7 +22,7 @@ impl Space {
             let indexes = copy.workflow(slot).1.shape.indexes();
             for index in indexes {
                 let task = TaskRef { slot, index };
-                if copy.run_of(task).attempt == 0 {
+                if copy.open(task).run().attempt == 0 {
                     continue;
                 }
                 if copy.state_of(task) == TaskState::Running {

@@ -1,6 +1,5 @@
 //! A workflow goes with all it has.
 
-use super::lease::end_lease;
 use crate::engine::notes::NoteKind;
 use crate::engine::report::{Event, Report};
 use crate::engine::space::Space;
@@ -9,27 +8,23 @@ use crate::engine::units::{Slot, TaskIndex, TaskRef};
 use crate::engine::workflow::{MARK_ERROR, MARK_RESULT};
 
 pub(super) fn delete(space: &mut Space, slot: Slot, report: &mut Report) {
-    let (workflow, blueprint) = space.workflow(slot);
-    let count = blueprint.shape.len() as u32;
-    let used = workflow.has_history();
+    let count = space.workflow(slot).1.shape.len() as u32;
     for index in (0..count).map(TaskIndex) {
         let task = TaskRef { slot, index };
-        let state = space.state_of(task);
+        let mut at = space.open(task);
+        let state = at.state();
+        let run = at.run();
         match state {
-            TaskState::Running => end_lease(space, task),
-            TaskState::Ready => space.leave_ready(task),
+            TaskState::Running => at.end_lease(&run),
+            TaskState::Ready => at.leave_ready(&run),
             TaskState::Waiting | TaskState::Delayed => {}
             TaskState::Completed | TaskState::Failed | TaskState::Skipped | TaskState::Cancelled => {}
         }
-        let type_id = space.type_of(task);
-        space.types.at_mut(type_id).tasks[state as usize] -= 1;
-        space.totals.tasks[state as usize] -= 1;
-        if used {
-            let run = space.run_of(task);
-            if run.attempt > 0 {
-                space.workers.forget(run.worker);
-            }
+        at.entry.tasks[state as usize] -= 1;
+        if run.attempt > 0 {
+            at.workers.forget(run.worker);
         }
+        space.totals.tasks[state as usize] -= 1;
         let marks = space.workflows.at(slot).marks(index);
         if marks & MARK_RESULT != 0 {
             space.notes.remove(task, NoteKind::Result);

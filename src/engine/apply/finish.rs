@@ -1,7 +1,6 @@
 //! Tasks and workflows end.
 
-use super::lease::{end_lease, resumed};
-use super::within;
+use super::lease::resumed;
 use crate::engine::notes::NoteKind;
 use crate::engine::report::{Event, Report};
 use crate::engine::runs::Run;
@@ -18,8 +17,6 @@ pub(super) fn complete(
     report: &mut Report,
 ) {
     end(space, task, now, TaskState::Completed);
-    let type_id = space.type_of(task);
-    space.types.at_mut(type_id).completed += 1;
     if let Some(result) = result {
         space.notes.set(task, NoteKind::Result, result);
         space.workflows.at_mut(task.slot).set_marks(task.index, MARK_RESULT, true);
@@ -30,8 +27,6 @@ pub(super) fn complete(
 
 pub(super) fn fail(space: &mut Space, task: TaskRef, now: Millis, error: Option<&[u8]>, report: &mut Report) {
     end(space, task, now, TaskState::Failed);
-    let type_id = space.type_of(task);
-    space.types.at_mut(type_id).failed += 1;
     if let Some(error) = error {
         space.notes.set(task, NoteKind::Error, error);
         space.workflows.at_mut(task.slot).set_marks(task.index, MARK_ERROR, true);
@@ -46,19 +41,23 @@ pub(super) fn fail(space: &mut Space, task: TaskRef, now: Millis, error: Option<
 /// A task that is running, or whose lease ran out, ends by its worker's word.
 fn end(space: &mut Space, task: TaskRef, now: Millis, state: TaskState) {
     space.at_time(now);
-    let run = resumed(space.run_of(task));
-    if space.state_of(task) == TaskState::Running {
-        end_lease(space, task);
+    let mut at = space.open(task);
+    let run = at.run();
+    if at.state() == TaskState::Running {
+        at.end_lease(&run);
     } else {
-        space.leave_ready(task);
+        at.leave_ready(&run);
     }
     let started = run.started.expect("a task that was handed out has started");
-    let finished = within(now, space.workflows.at(task.slot)).max(started);
-    space.set_run(task, Run { finished: Some(finished), ..run });
-    space.move_task(task, state);
-    space.workflows.at_mut(task.slot).close_one();
-    let type_id = space.type_of(task);
-    space.types.at_mut(type_id).runs.record(finished.since(started));
+    let finished = at.within(now).max(started);
+    at.set_run(Run { finished: Some(finished), ..resumed(run) });
+    at.move_to(state);
+    at.workflow.close_one();
+    at.entry.runs.record(finished.since(started));
+    match state {
+        TaskState::Completed => at.entry.completed += 1,
+        _ => at.entry.failed += 1,
+    }
 }
 
 /// Counts a completed parent off at its children; those without an open parent become ready.
@@ -81,7 +80,7 @@ fn open_children(space: &mut Space, parent: TaskRef, now: Millis, report: &mut R
         }
     }
     for index in ready {
-        space.make_ready(TaskRef { slot: parent.slot, index }, now, report);
+        space.open(TaskRef { slot: parent.slot, index }).make_ready(now, report);
     }
 }
 
@@ -89,13 +88,14 @@ fn open_children(space: &mut Space, parent: TaskRef, now: Millis, report: &mut R
 fn fail_workflow(space: &mut Space, slot: Slot, now: Millis) {
     let shape_len = space.workflow(slot).1.shape.len() as u32;
     for index in (0..shape_len).map(TaskIndex) {
-        let task = TaskRef { slot, index };
-        match space.state_of(task) {
+        let mut at = space.open(TaskRef { slot, index });
+        match at.state() {
             TaskState::Ready => {
-                space.leave_ready(task);
-                cancel(space, task, now);
+                let run = at.run();
+                at.leave_ready(&run);
+                at.cancel(now);
             }
-            TaskState::Waiting | TaskState::Delayed => cancel(space, task, now),
+            TaskState::Waiting | TaskState::Delayed => at.cancel(now),
             TaskState::Running => {}
             TaskState::Completed | TaskState::Failed | TaskState::Skipped | TaskState::Cancelled => {}
         }
@@ -104,15 +104,6 @@ fn fail_workflow(space: &mut Space, slot: Slot, now: Millis) {
         workflow.set_state(WorkflowState::Failed);
         workflow.set_paused(false);
     });
-}
-
-/// A task that is in no index ends as cancelled.
-pub(super) fn cancel(space: &mut Space, task: TaskRef, now: Millis) {
-    let run = space.run_of(task);
-    let finished = within(now, space.workflows.at(task.slot)).max(run.started.unwrap_or(now));
-    space.set_run(task, Run { finished: Some(finished), ..run });
-    space.move_task(task, TaskState::Cancelled);
-    space.workflows.at_mut(task.slot).close_one();
 }
 
 /// The workflow reaches its final state when nothing of it is left.

@@ -12,6 +12,7 @@
 //!              whose parents completed meanwhile (`pause`)
 //! ON DELETE    everything the workflow has goes (`delete`)
 
+mod at;
 mod copy;
 mod delete;
 mod finish;
@@ -23,10 +24,9 @@ pub(super) use pause::open_parents;
 
 use super::effect::Effect;
 use super::report::{Event, Report};
-use super::runs::{self, Run};
+use super::runs;
 use super::space::Space;
-use super::state::TaskState;
-use super::units::{Millis, Slot, TaskRef, TypeId};
+use super::units::{Millis, Slot};
 use super::workflow::Workflow;
 
 /// Carries an effect out and reports what happened.
@@ -60,75 +60,12 @@ impl Space {
         self.latest = self.latest.max(now);
     }
 
-    fn type_of(&self, task: TaskRef) -> TypeId {
-        self.workflow(task.slot).1.type_id(task.index)
-    }
-
-    fn run_of(&self, task: TaskRef) -> Run {
-        let (workflow, blueprint) = self.workflow(task.slot);
-        workflow.run(&blueprint.shape, task.index)
-    }
-
-    fn set_run(&mut self, task: TaskRef, run: Run) {
-        let count = self.workflow(task.slot).1.shape.len();
-        self.workflows.change(task.slot, |workflow| workflow.set_run(task.index, count, run));
-    }
-
-    /// Moves a task to another state and counts it there.
-    fn move_task(&mut self, task: TaskRef, to: TaskState) {
-        let from = self.state_of(task);
-        let type_id = self.type_of(task);
-        self.workflows.at_mut(task.slot).set_task_state(task.index, to);
-        self.types.at_mut(type_id).count_move(from, to);
-        self.totals.tasks[from as usize] -= 1;
-        self.totals.tasks[to as usize] += 1;
-    }
-
     /// Changes a workflow's state or pause and counts it under its new word.
     fn reword(&mut self, slot: Slot, change: impl FnOnce(&mut Workflow)) {
         let workflow = self.workflows.at_mut(slot);
         self.totals.workflows[workflow.word()] -= 1;
         change(workflow);
         self.totals.workflows[workflow.word()] += 1;
-    }
-
-    /// A task becomes ready, and queues unless its workflow is paused.
-    fn make_ready(&mut self, task: TaskRef, now: Millis, report: &mut Report) {
-        let workflow = self.workflows.at(task.slot);
-        let since = within(now, workflow);
-        // A root that is ready from the push on needs no run to say so.
-        if workflow.has_history() || since > workflow.created() {
-            let run = Run { ready: Some(since), finished: None, ..self.run_of(task) };
-            self.set_run(task, run);
-        }
-        self.move_task(task, TaskState::Ready);
-        let type_id = self.type_of(task);
-        self.types.at_mut(type_id).ages.add(since);
-        self.enqueue(task, report);
-    }
-
-    /// A ready task queues unless its workflow is paused.
-    fn enqueue(&mut self, task: TaskRef, report: &mut Report) {
-        if self.workflows.at(task.slot).is_live() {
-            let type_id = self.type_of(task);
-            let key = self.ready_key(task);
-            self.types.at_mut(type_id).queue.insert(key);
-            report.ready(type_id);
-        }
-    }
-
-    /// A ready task is about to leave that state.
-    fn leave_ready(&mut self, task: TaskRef) {
-        let workflow = self.workflows.at(task.slot);
-        let since = self.run_of(task).ready.unwrap_or(workflow.created());
-        let queued = workflow.is_live();
-        let type_id = self.type_of(task);
-        let key = self.ready_key(task);
-        let entry = self.types.at_mut(type_id);
-        entry.ages.remove(since);
-        if queued {
-            entry.queue.remove(key);
-        }
     }
 }
 

@@ -23,9 +23,7 @@ pub(super) fn pause(space: &mut Space, target: Target<'_>, report: &mut Report) 
             for task in
                 tasks_in(space, slot, |workflow, _, index| workflow.task_state(index) == TaskState::Ready)
             {
-                let type_id = space.type_of(task);
-                let key = space.ready_key(task);
-                space.types.at_mut(type_id).queue.remove(key);
+                space.open(task).dequeue();
             }
             space.reword(slot, |workflow| workflow.set_paused(true));
         }
@@ -50,12 +48,12 @@ pub(super) fn release(space: &mut Space, target: Target<'_>, now: Millis, report
             for task in
                 tasks_in(space, slot, |workflow, _, index| workflow.task_state(index) == TaskState::Ready)
             {
-                space.enqueue(task, report);
+                space.open(task).enqueue(report);
             }
             for task in tasks_in(space, slot, |workflow, shape, index| {
                 workflow.task_state(index) == TaskState::Waiting && open_parents(workflow, shape, index) == 0
             }) {
-                space.make_ready(task, now, report);
+                space.open(task).make_ready(now, report);
             }
         }
     }

@@ -12,7 +12,7 @@ pub(super) fn push(space: &mut Space, push: &Push<'_>, report: &mut Report) {
     space.at_time(push.now);
     if let Some(new) = push.new {
         let types: Box<[TypeId]> = new.types.iter().map(|name| space.types.intern(name)).collect();
-        space.blueprints.insert(push.blueprint, new.shape.clone(), types, push.name);
+        space.blueprints.insert(push.blueprint, new.shape.clone(), types, push.name, &space.types);
     }
     space.blueprints.retain(push.blueprint);
     if let Id::Integer(id) = push.id {
@@ -43,10 +43,10 @@ pub(super) fn push(space: &mut Space, push: &Push<'_>, report: &mut Report) {
         space.types.at_mut(type_id).tasks[TaskState::Waiting as usize] += 1;
     }
     if !push.paused {
-        let roots: Vec<_> =
-            blueprint.shape.indexes().filter(|&index| blueprint.shape.parents(index).len() == 0).collect();
+        let roots = blueprint.shape.indexes().filter(|&index| blueprint.shape.parents(index).len() == 0);
+        let roots: smallvec::SmallVec<[_; 16]> = roots.collect();
         for index in roots {
-            space.make_ready(TaskRef { slot, index }, push.now, report);
+            space.open(TaskRef { slot, index }).make_ready(push.now, report);
         }
     }
     report.events.add(Event::WorkflowPushed);

@@ -1,0 +1,153 @@
+//! One task and the tables it appears in, looked up once.
+//!
+//! An effect on a task touches its workflow, its type, the leases and a worker. Looking each of
+//! them up where it is needed cost a third of a claim and its completion; here it is done when the
+//! task is opened, and what happens to the task is said in terms of it.
+
+use super::within;
+use crate::engine::keys;
+use crate::engine::ordered::OrderedSet;
+use crate::engine::report::Report;
+use crate::engine::runs::Run;
+use crate::engine::shape::Shape;
+use crate::engine::space::{Space, Totals};
+use crate::engine::state::TaskState;
+use crate::engine::types::Type;
+use crate::engine::units::{Millis, TaskRef, TypeId};
+use crate::engine::workers::Workers;
+use crate::engine::workflow::Workflow;
+
+/// The open task; see the module's prose.
+pub(super) struct At<'s> {
+    task: TaskRef,
+    type_id: TypeId,
+    pub(super) shape: &'s Shape,
+    pub(super) workflow: &'s mut Workflow,
+    pub(super) entry: &'s mut Type,
+    pub(super) workers: &'s mut Workers,
+    leases: &'s mut OrderedSet,
+    totals: &'s mut Totals,
+    heap_bytes: &'s mut usize,
+}
+
+impl Space {
+    /// Opens a task, which must be there.
+    pub(super) fn open(&mut self, task: TaskRef) -> At<'_> {
+        let (workflow, heap_bytes) = self.workflows.at_mut_with_bytes(task.slot);
+        let blueprint = self.blueprints.get(workflow.blueprint());
+        let type_id = blueprint.type_id(task.index);
+        At {
+            task,
+            type_id,
+            shape: &blueprint.shape,
+            workflow,
+            entry: self.types.at_mut(type_id),
+            workers: &mut self.workers,
+            leases: &mut self.leases,
+            totals: &mut self.totals,
+            heap_bytes,
+        }
+    }
+}
+
+impl At<'_> {
+    pub(super) fn state(&self) -> TaskState {
+        self.workflow.task_state(self.task.index)
+    }
+
+    pub(super) fn run(&self) -> Run {
+        self.workflow.run(self.shape, self.task.index)
+    }
+
+    pub(super) fn set_run(&mut self, run: Run) {
+        *self.heap_bytes += self.workflow.set_run(self.task.index, self.shape.len(), run);
+    }
+
+    pub(super) fn mark(&mut self, marks: u8, on: bool) {
+        self.workflow.set_marks(self.task.index, marks, on);
+    }
+
+    /// A time as the workflow can hold it.
+    pub(super) fn within(&self, time: Millis) -> Millis {
+        within(time, self.workflow)
+    }
+
+    /// Moves the task to another state and counts it there.
+    pub(super) fn move_to(&mut self, to: TaskState) {
+        let from = self.state();
+        self.workflow.set_task_state(self.task.index, to);
+        self.entry.count_move(from, to);
+        self.totals.tasks[from as usize] -= 1;
+        self.totals.tasks[to as usize] += 1;
+    }
+
+    fn held_key(&self) -> u128 {
+        keys::held(self.workflow.sequence(), self.task)
+    }
+
+    fn ready_key(&self) -> u128 {
+        let own = self.shape.options(self.task.index).priority;
+        keys::ready(own.unwrap_or(self.workflow.priority()), self.workflow.sequence(), self.task)
+    }
+
+    /// The task becomes ready, and queues unless its workflow is paused.
+    pub(super) fn make_ready(&mut self, now: Millis, report: &mut Report) {
+        let since = self.within(now);
+        // A root that is ready from the push on needs no run to say so.
+        if self.workflow.has_history() || since > self.workflow.created() {
+            self.set_run(Run { ready: Some(since), finished: None, ..self.run() });
+        }
+        self.move_to(TaskState::Ready);
+        self.entry.ages.add(since);
+        self.enqueue(report);
+    }
+
+    /// The task, which is ready, queues unless its workflow is paused.
+    pub(super) fn enqueue(&mut self, report: &mut Report) {
+        if self.workflow.is_live() {
+            let key = self.ready_key();
+            self.entry.queue.insert(key);
+            report.ready(self.type_id);
+        }
+    }
+
+    /// The task, which is ready, leaves its queue and stays ready.
+    pub(super) fn dequeue(&mut self) {
+        let key = self.ready_key();
+        self.entry.queue.remove(key);
+    }
+
+    /// The task is about to leave that it is ready. `run` is its run.
+    pub(super) fn leave_ready(&mut self, run: &Run) {
+        self.entry.ages.remove(run.ready.unwrap_or(self.workflow.created()));
+        if self.workflow.is_live() {
+            self.dequeue();
+        }
+    }
+
+    /// Writes the run of a task that is leased from now on, and enters the lease.
+    pub(super) fn begin_lease(&mut self, run: Run, deadline: Millis) {
+        let deadline = self.within(deadline);
+        self.set_run(Run { finished: Some(deadline), ..run });
+        self.leases.insert(keys::lease(deadline, self.task));
+        let held = self.held_key();
+        self.workers.at_mut(run.worker).held.insert(held);
+    }
+
+    /// Takes the task, which is running, out of the leases and from its worker. `run` is its run.
+    pub(super) fn end_lease(&mut self, run: &Run) {
+        let deadline = run.finished.expect("a running task has a deadline");
+        let held = self.held_key();
+        self.leases.remove(keys::lease(deadline, self.task));
+        self.workers.at_mut(run.worker).held.remove(held);
+    }
+
+    /// The task, which is in no index, ends as cancelled.
+    pub(super) fn cancel(&mut self, now: Millis) {
+        let run = self.run();
+        let finished = self.within(now).max(run.started.unwrap_or(Millis(0)));
+        self.set_run(Run { finished: Some(finished), ..run });
+        self.move_to(TaskState::Cancelled);
+        self.workflow.close_one();
+    }
+}
