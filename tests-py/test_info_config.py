@@ -11,7 +11,7 @@ import redis
 from blocked import Queue
 from history import HOUR
 from refusals import refused
-from servers import CRASH, Server
+from servers import CRASH, MODULE, Server
 from space import Space
 from workflows import chain, loose, single, task, workflow
 
@@ -210,6 +210,20 @@ def test_a_server_does_not_start_with_a_bad_setting(flavour: str, line: str) -> 
         server.discard()
 
 
+def test_loaded_into_a_running_server_with_its_settings(fresh_server: Callable[..., Server]) -> None:
+    server = fresh_server("enable-module-command yes", module=False)
+    client = server.client()
+    client.execute_command("MODULE", "LOADEX", str(MODULE), "CONFIG", "workflow.max-tasks", 5)
+    assert client.config_get("workflow.max-tasks") == {"workflow.max-tasks": "5"}
+    jobs = Space(client, "jobs")
+    jobs.push(loose(5))
+    with refused("LIMIT", "max-tasks"):
+        jobs.push(loose(6))
+    with pytest.raises(redis.ResponseError):
+        client.execute_command("MODULE", "UNLOAD", "workflow")
+    assert jobs.stats()["tasks"]["ready"] == 5
+
+
 LONG = "x" * 11
 
 
@@ -339,8 +353,12 @@ def test_memory_comes_back(fresh_server: Callable[..., Server], empty: str) -> N
             jobs.client.execute_command(*empty.split(), *([] if "FLUSH" in empty else ["jobs"]))
         return grown
 
+    def freed() -> bool:
+        pending = jobs.client.info("memory")["lazyfree_pending_objects"]
+        return pending == info(jobs.client)["workflows_running"] == 0
+
     live_and_go()
-    server.wait_until(lambda: info(jobs.client)["workflows_running"] == 0, what="the first round to end")
+    server.wait_until(freed, what="the first round to end")
     before = used(jobs.client)
     assert live_and_go() > MEGABYTE
     server.wait_until(lambda: used(jobs.client) - before < 60_000, what="all memory to come back")

@@ -7,8 +7,10 @@ the moment (ids, tokens) is handed in by the test from time to time.
 import json
 import random
 
+from history import raw
+from space import Space
 from wire import encode
-from workflows import Document
+from workflows import Document, chain, fan, loose, single
 
 COMMANDS = [
     b"WF.PUSH", b"WF.CLAIM", b"WF.COMPLETE", b"WF.FAIL", b"WF.EXTEND", b"WF.PAUSE", b"WF.RELEASE",
@@ -38,8 +40,39 @@ TEXTS = [
     b"{}", b"[]", b"null",
 ]  # fmt: skip
 
-# Arguments after the key for calls that are mostly right.
+FIELDS = ["priority", "lease_ms", "payload", "children", "colour", "Priority", "max_attempts"]
+VALUES = [0, 1, -1, 2**24, 2**63, 1.5, "7", "", None, [], {}, True]
+
+SHAPES = [json.dumps(shape) for shape in (chain(3), fan(4), loose(3, type="x"), single())]
+
+IN_LUA = b"return redis.pcall(unpack(ARGV))"
+
 Argument = bytes
+
+
+def stock(space: Space, vectors: "Vectors", turn: int) -> None:
+    """Something real to work on, and its ids and tokens for the vectors."""
+    if turn % 10 == 0:
+        space.client.flushall()
+    for name in ("jobs", "more"):
+        one = Space(space.client, name)
+        ids = [b"%d-%d" % (turn, shape) for shape in range(len(SHAPES))]
+        for wid, document in zip(ids, SHAPES, strict=True):
+            one.call("PUSH", document, "ID", wid, "NX")
+        one.release("ALL")
+        vectors.ids = vectors.ids[-20:] + ids
+        vectors.tokens = vectors.tokens[-20:] + raw(one.claim("w", "COUNT", 6))
+    space.client.set("string", "x")
+
+
+def wrapped(vector: bytes, way: int) -> bytes:
+    """A vector as it is, in a transaction, or in a script."""
+    if way == 0:
+        return encode("MULTI") + vector + encode("EXEC")
+    if way == 1:
+        count, rest = vector.split(b"\r\n", 1)
+        return b"*%d\r\n" % (int(count[1:]) + 3) + encode("EVAL", IN_LUA, 0).split(b"\r\n", 1)[1] + rest
+    return vector
 
 
 class Vectors:
@@ -160,9 +193,7 @@ class Vectors:
             if place and draw.random() < 0.7:
                 fields["parents"] = draw.sample(names[:place], draw.randint(1, min(3, place)))
             if draw.random() < 0.1:
-                fields[draw.choice(["priority", "lease_ms", "payload", "children", "colour", "Priority", "max_attempts"])] = (
-                    draw.choice([0, 1, -1, 2**24, 2**63, 1.5, "7", "", None, [], [names[0]], {}, True])
-                )
+                fields[draw.choice(FIELDS)] = draw.choice([*VALUES, [names[0]]])
             tasks.append(fields)
         whole: Document = {"tasks": tasks}
         if draw.random() < 0.3:

@@ -180,12 +180,12 @@ pub fn grants(
     settings: &Settings,
     random: &mut dyn FnMut() -> u32,
 ) -> Vec<Grant> {
-    let lease_of = |task: TaskRef| {
-        lease_ms
-            .or_else(|| space.workflow(task.slot).1.shape.options(task.index).lease_ms)
-            .unwrap_or(settings.default_lease_ms)
+    let grant = |&task: &TaskRef| {
+        let (workflow, blueprint) = space.workflow(task.slot);
+        let own = || blueprint.shape.options(task.index).lease_ms;
+        let lease = lease_ms.or_else(own).unwrap_or(settings.default_lease_ms);
+        Grant { task, nonce: Nonce(random()), deadline: workflow.within(now.plus(lease)) }
     };
-    let grant = |&task: &TaskRef| Grant { task, nonce: Nonce(random()), deadline: now.plus(lease_of(task)) };
     tasks.iter().map(grant).collect()
 }
 

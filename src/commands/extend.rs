@@ -61,6 +61,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
             Standing::Unknown => -1,
             Standing::Stale | Standing::Completed | Standing::Failed => 0,
             Standing::Good(task) => {
+                let deadline = space.workflows().at(task.slot).within(deadline);
                 carry_out(space, &Effect::Extend { task, deadline }, out);
                 if still_wanted(space, task.slot) { 1 } else { 2 }
             }

@@ -47,7 +47,12 @@ static GET: Spec = Spec {
             ("task: name, type, state", "as they are"),
             ("task: attempts", "how often it was handed out"),
             ("task: worker", "who has it or had it last"),
-            ("task: ready, started, finished", "when it became ready, was claimed and ended, the last time"),
+            ("task: ready", "when it became ready, the last time"),
+            (
+                "task: started",
+                "when the attempt began that runs or ended it; null again when its lease ran out",
+            ),
+            ("task: finished", "when it ended"),
             ("task: error, result", "what WF.FAIL and WF.COMPLETE left"),
         ],
         errors: &[("ERR", "an option is not known")],

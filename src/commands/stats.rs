@@ -37,7 +37,7 @@ static STATS: Spec = Spec {
             ("type: ready, running, delayed", "tasks in these states now"),
             (
                 "type: oldest_ready_ms",
-                "for how long the oldest ready task has been ready, in milliseconds; null when none is; at most 1/256 of the range too high",
+                "for how long the oldest ready task has been ready, in milliseconds; null when none is; at most 1/256 of the range too high, more only where the clock stepped back",
             ),
             (
                 "type: completed, failed",

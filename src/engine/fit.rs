@@ -10,6 +10,7 @@ use super::restore::Impossible;
 use super::space::Space;
 use super::state::{TaskState, WorkflowState};
 use super::units::{Millis, TaskRef};
+use super::workflow::MARK_VOID;
 
 /// Whether `apply` may carry the effect out.
 pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
@@ -37,7 +38,10 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
         Effect::Complete { task, .. } | Effect::Fail { task, .. } | Effect::Extend { task, .. } => {
             let held = match state(task)? {
                 TaskState::Running => true,
-                TaskState::Ready => space.task(task).attempts > 0,
+                TaskState::Ready => {
+                    let view = space.task(task);
+                    view.attempts > 0 && view.marks & MARK_VOID == 0
+                }
                 _ => false,
             };
             need(held, "an acknowledgement of a task that nobody has")

@@ -20,6 +20,13 @@ use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_VOID, Parts, Workflow};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Impossible(pub &'static str);
 
+/// What is known only until the end.
+#[derive(Clone, Debug, Default)]
+pub struct Restoring {
+    /// Since when each ready task has been ready.
+    ready: Vec<(Millis, TypeId)>,
+}
+
 /// A type as a file has it.
 pub struct TypeParts<'a> {
     /// Its name.
@@ -69,12 +76,12 @@ pub struct WorkflowParts<'a> {
 impl Space {
     /// True while the space is being put together: nobody but `restore` may touch it.
     pub fn incomplete(&self) -> bool {
-        self.incomplete
+        self.restoring.is_some()
     }
 
     /// True when anything was ever put into the space.
     pub fn begun(&self) -> bool {
-        self.incomplete || self.restored || self.next_sequence.0 > 0 || !self.types.is_empty()
+        self.incomplete() || self.restored || self.next_sequence.0 > 0 || !self.types.is_empty()
     }
 
     /// The beginning: what is not of any part.
@@ -92,14 +99,25 @@ impl Space {
         self.next_sequence = Sequence(next_sequence);
         self.latest = Millis(latest.min(Millis::MAX.0));
         self.paused = paused;
-        self.incomplete = true;
+        self.restoring = Some(Box::default());
         Ok(())
     }
 
-    /// The end: everything is there and breaks no rule.
-    pub fn restore_end(&mut self) {
-        self.incomplete = false;
+    /// The end: everything is there. Says which rule it breaks, if it does, and then the space stays
+    /// incomplete.
+    pub fn restore_end(&mut self) -> Result<(), String> {
+        if let Some(restoring) = &mut self.restoring {
+            // In order of time, which is how ages are told apart best.
+            let mut ready = std::mem::take(&mut restoring.ready);
+            ready.sort_unstable();
+            for (since, type_id) in ready {
+                self.types.at_mut(type_id).ages.add(since);
+            }
+        }
+        super::invariant::check(self)?;
+        self.restoring = None;
         self.restored = true;
+        Ok(())
     }
 
     /// A type; the order of calls is the order of ids.
@@ -273,10 +291,11 @@ impl Space {
             match state {
                 TaskState::Ready => {
                     let key = self.ready_key(task);
-                    let entry = self.types.at_mut(type_id);
-                    entry.ages.add(run.ready.unwrap_or(created));
+                    if let Some(restoring) = &mut self.restoring {
+                        restoring.ready.push((run.ready.unwrap_or(created), type_id));
+                    }
                     if live {
-                        entry.queue.insert(key);
+                        self.types.at_mut(type_id).queue.insert(key);
                     }
                 }
                 TaskState::Running => {

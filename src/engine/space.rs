@@ -8,6 +8,7 @@ use super::ids::{Id, Ids};
 use super::keys;
 use super::notes::Notes;
 use super::ordered::OrderedSet;
+use super::restore::Restoring;
 use super::state::TaskState;
 use super::types::Types;
 use super::units::{Millis, Sequence, Slot, TaskRef, TypeId};
@@ -36,7 +37,7 @@ pub struct Space {
     /// The latest time any effect carried. Gives a time to what happens without a clock (COPY).
     pub(super) latest: Millis,
     /// Being put together from a file: see [`super::restore`].
-    pub(super) incomplete: bool,
+    pub(super) restoring: Option<Box<Restoring>>,
     /// Was put together from a file.
     pub(super) restored: bool,
 }
@@ -72,7 +73,7 @@ impl Space {
             paused: false,
             totals: Totals::default(),
             latest: Millis(0),
-            incomplete: false,
+            restoring: None,
             restored: false,
         }
     }

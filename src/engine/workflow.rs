@@ -13,7 +13,7 @@
 //! name if it is its own.
 
 use super::packed;
-use super::runs::{PackedRun, Run, seal, unseal};
+use super::runs::{self, PackedRun, Run, seal, unseal};
 use super::shape::Shape;
 use super::state::{TaskState, WorkflowState};
 use super::units::{BlueprintId, Millis, Sequence, TaskIndex};
@@ -148,6 +148,11 @@ impl Workflow {
     /// When it was pushed.
     pub fn created(&self) -> Millis {
         self.created
+    }
+
+    /// A time as the workflow can hold it: not before it was pushed, whatever clocks do.
+    pub fn within(&self, time: Millis) -> Millis {
+        time.max(self.created).min(runs::latest(self.created))
     }
 
     /// Its interned shape.

@@ -1,16 +1,19 @@
 //! Clients that wait for tasks.
 //!
-//! A waiting client is blocked on the space's own key, so redirects in a cluster, CLIENT UNBLOCK,
-//! changes of role and disconnects are handled by the server. Beside that it stands in the
-//! module's own queue ([`Waiting`]), which finds the one client to wake without asking the others.
+//! A waiting client is blocked on a key, so redirects in a cluster, CLIENT UNBLOCK, changes of role
+//! and disconnects are handled by the server. That key is not the space's own but a stand-in in
+//! the same slot that nobody creates: when a key appears, the server calls every client that is
+//! blocked on it, and with 8,000 workers waiting for the first push that push took 8 ms on Redis
+//! and 870 ms on Valkey. What makes a space appear under a name other than a push (RESTORE,
+//! RENAME, MOVE, COPY, SWAPDB) is told by the server's events: see `events`.
+//!
+//! Beside that the client stands in the module's own queue ([`Waiting`]), which finds the one to
+//! wake without asking the others.
 //!
 //! To serve it, `wake` claims for it first, leaves the reply in its [`Parked`] record, and unblocks
 //! it. For a client blocked on a key the server then calls the *timeout* callback, at once; a
-//! record with a delivery in it means "served", one without means that time is up.
-//!
-//! The server calls the *reply* callback of every client blocked on a key when the key appears
-//! (its creation, RESTORE, RENAME, MOVE, COPY, SWAPDB onto the name). Who cannot be served then
-//! goes on waiting, as with BLPOP, also when the key holds another type or is deleted.
+//! record with a delivery in it means "served", one without means that time is up. Who cannot be
+//! served goes on waiting, as with BLPOP, also when the key holds another type or is deleted.
 //!
 //! A record is shared by the server (as the private data of the blocked client) and by the queue.
 //! The queue lets go of it when the client is served, when time is up, and when it disconnects,
@@ -111,7 +114,8 @@ pub fn block(ctx: &Ctx<'_>, target: &Target<'_>, command: &KeyName<'_>, claim: B
         ticket: OnceLock::new(),
         delivery: Mutex::new(None),
     });
-    let mut key = target.name.raw();
+    let stand_in = stand_in(target.name.bytes()).map(|name| OwnedString::new(&name));
+    let mut key = stand_in.as_ref().map_or(target.name.raw(), |name| name.name().raw());
     // SAFETY: the context is that of a command of a client that may be blocked; the server copies
     // the key's name; the private data is one reference to the record, returned in `forget`.
     let handle = unsafe {
@@ -132,6 +136,21 @@ pub fn block(ctx: &Ctx<'_>, target: &Target<'_>, command: &KeyName<'_>, claim: B
     let entry = Waiter { handle, parked: parked.clone() };
     let ticket = with_queue(|queue| queue.enrol(target.place(), wish, entry));
     parked.ticket.set(ticket).expect("set once");
+}
+
+/// A name in the slot of `key` that nobody uses. `None` for keys with a `}` and no hash tag, which
+/// have no such name; their waiters are blocked on the key itself.
+fn stand_in(key: &[u8]) -> Option<Vec<u8>> {
+    const SUFFIX: &[u8] = b"\0 waits for tasks";
+    let tag = key.iter().position(|&byte| byte == b'{').and_then(|open| {
+        let rest = &key[open + 1..];
+        rest.iter().position(|&byte| byte == b'}').filter(|&length| length > 0)
+    });
+    if tag.is_some() {
+        return Some([key, SUFFIX].concat());
+    }
+    let whole = !key.is_empty() && !key.contains(&b'}');
+    whole.then(|| [b"{", key, b"}", SUFFIX].concat())
 }
 
 impl Waiter {
@@ -233,7 +252,7 @@ unsafe fn parked<'a>(ctx: &'a Ctx<'_>) -> &'a Parked {
     unsafe { &*api!(RedisModule_GetBlockedClientPrivateData(ctx.raw())).cast::<Parked>() }
 }
 
-/// The key appeared.
+/// The key appeared, which only happens where it is its own stand-in.
 unsafe extern "C" fn on_key_ready(
     ctx: *mut raw::RedisModuleCtx,
     _argv: *mut *mut raw::RedisModuleString,

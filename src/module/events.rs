@@ -14,6 +14,7 @@ use super::key::{Holds, KeyName, Mode, OpenKey, Target};
 use super::schedule;
 use super::server::{Ctx, live_time};
 use super::value::GAUGES;
+use crate::commands::waiting::Place;
 
 const EVENTS: [u64; 6] = [
     raw::REDISMODULE_EVENT_REPLICATION_ROLE_CHANGED,
@@ -65,6 +66,8 @@ unsafe extern "C" fn on_event(
             // SAFETY: this event comes with this structure.
             let swap = unsafe { &*data.cast::<raw::RedisModuleSwapDbInfo>() };
             schedule::swap_databases(swap.dbnum_first, swap.dbnum_second);
+            let swapped = [swap.dbnum_first, swap.dbnum_second];
+            look_again(&ctx, |place| swapped.contains(&place.db));
         }
         raw::REDISMODULE_EVENT_CONFIG => eviction::check(&ctx),
         _ => {}
@@ -77,13 +80,20 @@ fn loaded(ctx: &Ctx<'_>) {
     if GAUGES.spaces.load(Relaxed) > 0 {
         grace::start(live_time());
     }
-    for place in blocking::places() {
+    look_again(ctx, |_| true);
+}
+
+/// Spaces may have appeared under names at which clients wait: they are looked at from a timer,
+/// because nothing may be replicated from inside an event.
+fn look_again(ctx: &Ctx<'_>, wanted: impl Fn(&Place) -> bool) {
+    for place in blocking::places().iter().filter(|place| wanted(place)) {
         schedule::defer(place.view());
     }
     schedule::arm(ctx);
 }
 
-/// A key changed its name: its next due lease is noted under the name it has now.
+/// A key changed its name: its next due lease is noted under the name it has now, and whoever
+/// waits there is served.
 unsafe extern "C" fn on_key(
     ctx: *mut raw::RedisModuleCtx,
     _class: c_int,
@@ -109,6 +119,9 @@ fn named(ctx: &Ctx<'_>, target: &Target<'_>) {
     };
     if let Some(due) = due {
         schedule::note(target.place(), due);
-        schedule::arm(ctx);
     }
+    if blocking::any_at(target.place()) {
+        schedule::defer(target.place());
+    }
+    schedule::arm(ctx);
 }

@@ -61,7 +61,7 @@ pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
         args: &args,
         mode,
         now: command_time(),
-        expire_from: (mode == Mode::Change && ctx.may_work()).then(grace::expire_from),
+        expire_from: (mode == Mode::Change && flags.may_work()).then(grace::expire_from),
         replayed: flags.replayed(),
         may_block: flags.may_block(),
     };

@@ -46,9 +46,19 @@ impl Flags {
         self.0 & (raw::REDISMODULE_CTX_FLAGS_MULTI | raw::REDISMODULE_CTX_FLAGS_LUA) != 0
     }
 
-    /// The client may be blocked.
+    /// True when work without a command is allowed now: on the primary, not while loading, not
+    /// while clients are paused or a failover waits for the replicas. Writing to the replication
+    /// stream in such a pause ends the server.
+    pub fn may_work(self) -> bool {
+        self.primary() && !self.loading() && !avoid_replica_traffic()
+    }
+
+    /// The client may be blocked. Not on a replica, even a writable one: nobody would be woken there.
     pub fn may_block(self) -> bool {
-        self.0 & raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING == 0 && !self.in_transaction() && !self.replayed()
+        self.primary()
+            && self.0 & raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING == 0
+            && !self.in_transaction()
+            && !self.replayed()
     }
 }
 
@@ -70,12 +80,9 @@ impl Ctx<'_> {
         Flags(unsafe { api!(RedisModule_GetContextFlags(self.raw())) } as u32)
     }
 
-    /// True when work without a command is allowed now: on the primary, not while loading, not
-    /// while clients are paused or a failover waits for the replicas. Writing to the replication
-    /// stream in such a pause ends the server.
+    /// See [`Flags::may_work`].
     pub fn may_work(&self) -> bool {
-        let flags = self.flags();
-        flags.primary() && !flags.loading() && !avoid_replica_traffic()
+        self.flags().may_work()
     }
 
     /// The database of the caller.

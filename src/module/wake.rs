@@ -34,7 +34,8 @@ pub fn after(ctx: &Ctx<'_>, target: &Target<'_>, report: &Report) {
     if nothing || !blocking::any_at(target.place()) {
         return;
     }
-    if ctx.flags().in_transaction() || !ctx.may_work() {
+    let flags = ctx.flags();
+    if flags.in_transaction() || !flags.may_work() {
         schedule::defer(target.place());
         schedule::arm(ctx);
         return;

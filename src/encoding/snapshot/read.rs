@@ -5,7 +5,6 @@ use crate::encoding::bytes::{DecodeError, Source};
 use crate::engine::draft::{Draft, DraftTask, TaskOptions};
 use crate::engine::histogram::{BUCKETS, Histogram};
 use crate::engine::ids::Id;
-use crate::engine::invariant;
 use crate::engine::limits::{MAX_LEASE_MS, MAX_PRIORITY, Settings};
 use crate::engine::notes::NoteKind;
 use crate::engine::restore::{TypeParts, WorkflowParts};
@@ -75,8 +74,7 @@ pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
         return Err(DecodeError::Impossible("more than its section has"));
     }
     if tag == b'E' {
-        invariant::check(space).map_err(DecodeError::Broken)?;
-        space.restore_end();
+        space.restore_end().map_err(DecodeError::Broken)?;
     }
     Ok(())
 }

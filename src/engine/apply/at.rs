@@ -4,7 +4,6 @@
 //! them up where it is needed cost a third of a claim and its completion; here it is done when the
 //! task is opened, and what happens to the task is said in terms of it.
 
-use super::within;
 use crate::engine::keys;
 use crate::engine::ordered::OrderedSet;
 use crate::engine::report::Report;
@@ -69,7 +68,7 @@ impl At<'_> {
 
     /// A time as the workflow can hold it.
     pub(super) fn within(&self, time: Millis) -> Millis {
-        within(time, self.workflow)
+        self.workflow.within(time)
     }
 
     /// Moves the task to another state and counts it there.

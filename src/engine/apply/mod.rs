@@ -24,7 +24,6 @@ pub(super) use pause::open_parents;
 
 use super::effect::Effect;
 use super::report::{Event, Report};
-use super::runs;
 use super::space::Space;
 use super::units::{Millis, Slot};
 use super::workflow::Workflow;
@@ -67,9 +66,4 @@ impl Space {
         change(workflow);
         self.totals.workflows[workflow.word()] += 1;
     }
-}
-
-/// A time as a workflow can hold it: times of one task never go backwards, whatever clocks do.
-fn within(time: Millis, workflow: &Workflow) -> Millis {
-    time.max(workflow.created()).min(runs::latest(workflow.created()))
 }

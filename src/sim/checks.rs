@@ -1,0 +1,248 @@
+//! What is checked after a step, besides the reply.
+//!
+//! The primary keeps its invariants, its digest is that of the replica, it announces what the model
+//! announces and wakes whom the model would wake, and effects are left exactly when something
+//! changed.
+
+use super::model::{Model, State};
+use super::step::{Fault, Step};
+use super::tree;
+use super::world::{self, World};
+use crate::commands::call::Outcome;
+use crate::encoding::digest::{DigestSink, walk};
+use crate::encoding::snapshot::{self, Loader};
+use crate::engine::invariant;
+use crate::engine::report::Report;
+use crate::engine::space::Space;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was before the step.
+pub struct Before {
+    model: Model,
+    digest: Option<Vec<u8>>,
+}
+
+impl Before {
+    /// Remembers.
+    pub fn new(world: &mut World) -> Before {
+        let issued = std::mem::take(&mut world.model.issued);
+        let before = Before { model: world.model.clone(), digest: world.primary.as_deref().map(digest) };
+        world.model.issued = issued;
+        before
+    }
+}
+
+/// A digest that keeps everything it is fed.
+#[derive(Default)]
+struct Recorder(Vec<u8>);
+
+impl DigestSink for Recorder {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.push(b'b');
+        self.0.extend((bytes.len() as u64).to_le_bytes());
+        self.0.extend(bytes);
+    }
+    fn int(&mut self, value: i64) {
+        self.0.push(b'i');
+        self.0.extend(value.to_le_bytes());
+    }
+    fn end(&mut self) {
+        self.0.push(b'e');
+    }
+}
+
+fn digest(space: &Space) -> Vec<u8> {
+    let mut recorder = Recorder::default();
+    walk(space, &mut recorder);
+    recorder.0
+}
+
+/// Two spaces have the same digest, and both keep their invariants.
+pub fn same(left: &Space, right: &Space, left_name: &str, right_name: &str) -> Result<(), String> {
+    for (space, name) in [(left, left_name), (right, right_name)] {
+        invariant::check(space).map_err(|error| format!("{name} breaks an invariant: {error}"))?;
+    }
+    let (left, right) = (digest(left), digest(right));
+    if left == right {
+        return Ok(());
+    }
+    let place = left.iter().zip(&right).take_while(|(left, right)| left == right).count();
+    let near = |digest: &[u8]| {
+        let start = place.saturating_sub(120);
+        format!("{}", digest[start..digest.len().min(place + 60)].escape_ascii())
+    };
+    Err(format!("{left_name} and {right_name} differ:\n   {}\n   {}", near(&left), near(&right)))
+}
+
+/// Primary and replica are equal.
+pub fn copies(world: &World) -> Result<(), String> {
+    match (&world.primary, &world.replica) {
+        (None, None) => Ok(()),
+        (Some(primary), Some(replica)) => same(primary, replica, "the primary", "the replica"),
+        (primary, _) => Err(format!(
+            "primary {}, replica not so",
+            if primary.is_some() { "exists" } else { "is missing" }
+        )),
+    }
+}
+
+/// What the step reported is what the model says happened.
+pub fn report(world: &World, before: &Before, report: &Report) -> Result<(), String> {
+    let events: BTreeSet<&str> = report.events.iter().collect();
+    let expected: BTreeSet<&str> = world.model.events.iter().copied().collect();
+    if events != expected {
+        return Err(format!("announces {events:?}, should announce {expected:?}"));
+    }
+    if report.expired != world.model.expired {
+        return Err(format!("{} leases ran out, should be {}", report.expired, world.model.expired));
+    }
+    let Some(primary) = &world.primary else { return Ok(()) };
+    let claimable_before = claimable(&before.model);
+    for (kind, tasks) in claimable(&world.model) {
+        let known = claimable_before.get(&kind);
+        let more = tasks.keys().any(|task| known.is_none_or(|known| !known.contains_key(task)));
+        let told =
+            report.readied_all || primary.type_id(&kind).is_some_and(|id| report.readied.contains(&id));
+        if more && !told {
+            return Err(format!("nobody is woken for new tasks of type '{}'", kind.escape_ascii()));
+        }
+    }
+    Ok(())
+}
+
+/// The state after the step: see the module's prose.
+pub fn state(world: &mut World, before: &Before) -> Result<(), String> {
+    copies(world)?;
+    if world.model.exists != world.primary.is_some() {
+        return Err("the key exists or not, against the contract".to_owned());
+    }
+    let Some(primary) = &world.primary else { return Ok(()) };
+    let now_digest = digest(primary);
+    let moved = before.digest.as_ref() != Some(&now_digest);
+    let changed = !before.model.same_state(&world.model);
+    match (world.changed(), moved, changed) {
+        (false, true, _) => return Err("the digest changed without an effect".to_owned()),
+        (false, _, true) => return Err("something changed without an effect".to_owned()),
+        (_, false, true) => return Err("something changed that the digest does not see".to_owned()),
+        (true, true, false) => return Err("effects although nothing changed".to_owned()),
+        // Who extends a lease to the moment at which it ends already says so.
+        (true, false, false) if world.file.last().is_some_and(|effects| effects[0] == b"extend") => {
+            world.tally.idle_effects += 1;
+        }
+        (true, false, false) => return Err("effects although nothing changed".to_owned()),
+        (true, true, true) | (false, false, false) => {}
+    }
+    outlook(primary, &world.model)
+}
+
+/// What those who wake clients and set timers ask the space.
+fn outlook(space: &Space, model: &Model) -> Result<(), String> {
+    let deadlines = model.workflows.iter().flat_map(|workflow| {
+        let running = workflow.tasks.iter().filter(|task| task.state == State::Running);
+        running.map(|task| task.deadline)
+    });
+    let (due, expected) = (space.next_due().map(|time| time.0), deadlines.min());
+    if due != expected {
+        return Err(format!("the next lease ends at {due:?}, should be {expected:?}"));
+    }
+    let expected = claimable(model);
+    for name in model.kinds.keys() {
+        let id = space.type_id(name).ok_or_else(|| format!("type '{}' is not known", name.escape_ascii()))?;
+        let head = space.head_priority(id).map(u64::from);
+        let expected = expected.get(name).and_then(|tasks| tasks.values().min().copied());
+        if head != expected {
+            return Err(format!(
+                "type '{}' offers priority {head:?}, should be {expected:?}",
+                name.escape_ascii()
+            ));
+        }
+    }
+    let types: BTreeSet<Vec<u8>> = space.claimable_types().map(|id| space.type_name(id).to_vec()).collect();
+    let expected: BTreeSet<Vec<u8>> = expected.into_keys().collect();
+    if types != expected {
+        return Err(format!("claimable types are {types:?}, should be {expected:?}"));
+    }
+    Ok(())
+}
+
+/// The claimable tasks of a type, by workflow and index, and their priorities.
+type Claimable<'a> = BTreeMap<(&'a [u8], usize), u64>;
+
+fn claimable(model: &Model) -> BTreeMap<Vec<u8>, Claimable<'_>> {
+    let mut kinds: BTreeMap<Vec<u8>, Claimable<'_>> = BTreeMap::new();
+    for workflow in &model.workflows {
+        for (index, task) in workflow.tasks.iter().enumerate() {
+            if model.is_claimable(workflow, task) {
+                kinds.entry(task.kind.clone()).or_default().insert((&workflow.id, index), task.priority);
+            }
+        }
+    }
+    kinds
+}
+
+/// A copy keeps the invariants and the claim order, and no token ever handed out works there.
+pub fn copy(world: &mut World, step: &Step) -> Result<(), String> {
+    let Some(primary) = &world.primary else { return Ok(()) };
+    let copy = primary.void_copy();
+    let loaded = world::reload(&copy)?;
+    same(&copy, &loaded, "the copy", "the copy that was loaded")?;
+    let mut key = Some(loaded);
+    let mut out = Outcome::default();
+    let tokens: Vec<Vec<u8>> = world.model.issued.iter().rev().take(100).cloned().collect();
+    for (name, first) in [("WF.COMPLETE", None), ("WF.FAIL", None), ("WF.EXTEND", Some(b"1000".to_vec()))] {
+        let args: Vec<Vec<u8>> = first.into_iter().chain(tokens.iter().cloned()).collect();
+        if tokens.is_empty() {
+            continue;
+        }
+        world::run(name, &args, &mut key, step, false, &world.settings, &mut out)
+            .map_err(|error| format!("{name} on a copy: {error:?}"))?;
+        let codes = tree::read(&out.reply)?.integers();
+        if out.changed() || codes.iter().any(|&code| code > 0) {
+            return Err(format!("a token works on the copy: {name} says {codes:?}"));
+        }
+    }
+    let mut model = world.model.void_copy(step.now);
+    let args = [b"worker".to_vec(), b"COUNT".to_vec(), b"20".to_vec()];
+    let quiet = Step { expire_from: None, ..step.clone() };
+    let mut nonces = world::nonces(&quiet);
+    let expected = model.run("WF.CLAIM", &args, &mut world::moment(&quiet, &world.settings, &mut nonces));
+    world::run("WF.CLAIM", &args, &mut key, &quiet, false, &world.settings, &mut out)
+        .map_err(|error| format!("WF.CLAIM on a copy: {error:?}"))?;
+    world::compare(&expected, &super::model::Answer::Reply(tree::read(&out.reply)?), None)
+        .map_err(|error| format!("on a copy: {error}"))?;
+    invariant::check(key.as_ref().expect("it was there"))?;
+    world.tally.copies += 1;
+    copies(world)
+}
+
+/// Effects that belong to another past, or to none, are refused or carried out; either way nothing
+/// breaks.
+pub fn stray(world: &mut World, nth: usize, fault: Option<Fault>, step: &Step) -> Result<(), String> {
+    let Some(primary) = &world.primary else { return Ok(()) };
+    let mut effects = world.file[nth % world.file.len()].clone();
+    if let Some(fault) = fault {
+        fault.strike(&mut effects);
+    }
+    let mut key = Some(world::reload(primary)?);
+    let mut out = Outcome::default();
+    let result = world::run("WF.APPLY", &effects, &mut key, step, true, &world.settings, &mut out);
+    world.tally.stray[usize::from(result.is_err())] += 1;
+    let space = key.expect("it was there");
+    if space.incomplete() {
+        return Ok(());
+    }
+    invariant::check(&space)
+        .map_err(|error| format!("stray effects ({result:?}): {error}: {}", world::shown(&effects)))
+}
+
+/// What is saved and damaged loads as a space that breaks no rule, or not at all.
+pub fn corrupt(world: &mut World, fault: Fault) -> Result<(), String> {
+    let Some(primary) = &world.primary else { return Ok(()) };
+    let mut chunks: Vec<Vec<u8>> = Vec::new();
+    snapshot::save(primary, &mut |chunk| chunks.push(chunk.to_vec()));
+    fault.strike(&mut chunks);
+    let mut loader = Loader::new();
+    let loaded = chunks.iter().try_for_each(|chunk| loader.chunk(chunk)).and_then(|()| loader.finish());
+    world.tally.corrupt[usize::from(loaded.is_err())] += 1;
+    loaded.map_or(Ok(()), |space| invariant::check(&space))
+}

@@ -1,0 +1,235 @@
+//! Random workflow documents: good ones of all shapes, and bad ones of every kind.
+
+use super::random::Random;
+use std::fmt::Write;
+
+/// Types of tasks. Few, so that claims by type find something and types repeat across workflows.
+pub const TYPES: [&str; 5] = ["etl", "mail", "gpu", "", "a type \u{e4}"];
+
+/// A task that is being made up.
+struct Sketch {
+    name: String,
+    parents: Vec<usize>,
+}
+
+/// A document, and whether it is meant to be bad.
+pub struct Document {
+    pub source: Vec<u8>,
+    pub bad: bool,
+}
+
+/// A random document.
+pub fn random(random: &mut Random) -> Document {
+    let bad = random.one_in(12);
+    let mut tasks = shape(random, bad);
+    // Shapes repeat, names and all, so that blueprints are shared; sometimes names are their own.
+    if random.one_in(4) {
+        let own = random.below(1000);
+        tasks.iter_mut().for_each(|task| task.name = format!("{}-{own}", task.name));
+    } else if random.one_in(8) {
+        tasks.iter_mut().for_each(|task| task.name = format!("{} \u{2713}\n\"{}\"", task.name, task.name));
+    }
+    let fault = if bad { random.below(FAULTS) } else { FAULTS };
+    let mut source = write(&tasks, random, fault).into_bytes();
+    if fault == CUT_OFF {
+        source.truncate(source.len() / 2);
+    } else if fault == NOT_UTF8 {
+        let place = source.iter().position(|&byte| byte == b't').expect("there are tasks");
+        source[place] = 0xff;
+    }
+    Document { source, bad }
+}
+
+/// Kinds of faults; a number from [`FAULTS`] on is none.
+const FAULTS: u64 = 16;
+const CUT_OFF: u64 = 14;
+const NOT_UTF8: u64 = 15;
+
+/// The tasks and edges of a document. One that is to be bad is small: over a limit as well, it would
+/// be wrong in two ways, and no rule says which is told.
+fn shape(random: &mut Random, bad: bool) -> Vec<Sketch> {
+    let size = match random.below(if bad { 8 } else { 10 }) {
+        0 => 1,
+        1..=7 => 2 + random.below(5) as usize,
+        // Wide enough that one byte does not count the parents of a join.
+        _ if random.one_in(40) => 258 + random.below(20) as usize,
+        _ => 7 + random.below(7) as usize,
+    };
+    let last = size - 1;
+    let kind = random.below(6);
+    let parents = |index: usize, random: &mut Random| -> Vec<usize> {
+        match (kind, index) {
+            (_, 0) => Vec::new(),
+            // A chain.
+            (0, _) => vec![index - 1],
+            // A fan.
+            (1, _) => vec![0],
+            // A join.
+            (2, _) if index == last => (0..last).collect(),
+            (2, _) => Vec::new(),
+            // A diamond.
+            (3, _) if index == last && last > 1 => (1..last).collect(),
+            (3, _) => vec![0],
+            // Loose tasks.
+            (4, _) => Vec::new(),
+            // Anything.
+            _ if size > 20 => vec![index / 2],
+            _ => (0..index).filter(|_| random.one_in(3)).collect(),
+        }
+    };
+    let mut tasks: Vec<Sketch> = (0..size)
+        .map(|index| Sketch { name: format!("t{index}"), parents: parents(index, random) })
+        .collect();
+    // Push order need not follow the edges.
+    if random.one_in(4) {
+        tasks.reverse();
+        tasks.iter_mut().for_each(|task| task.parents.iter_mut().for_each(|parent| *parent = last - *parent));
+    }
+    tasks
+}
+
+fn write(tasks: &[Sketch], random: &mut Random, fault: u64) -> String {
+    let ancestor = fault >= FAULTS && random.one_in(10);
+    let spell = |field: &str| {
+        let capital = field[..1].to_ascii_uppercase() + &field[1..];
+        if ancestor { capital } else { field.to_owned() }
+    };
+    let victim = random.below(tasks.len() as u64) as usize;
+    let style = *random.pick(&[Edges::Parents, Edges::Children, Edges::Both]);
+    let mut written = Vec::new();
+    for (index, task) in tasks.iter().enumerate() {
+        let mut name = quoted(&task.name);
+        if index == victim {
+            match fault {
+                0 => name = "\"\"".to_owned(),
+                1 => name = quoted(&tasks[(victim + 1) % tasks.len()].name),
+                2 => name = "7".to_owned(),
+                _ => {}
+            }
+        }
+        let mut fields = vec![format!("\"{}\": {name}", spell("name"))];
+        if fault == 1 && tasks.len() == 1 {
+            written.push(format!("{{{}}}", fields[0]));
+        }
+        if !random.one_in(10) {
+            let kind: &&str = random.pick(&TYPES);
+            fields.push(format!("\"{}\":{}", spell("type"), quoted(kind)));
+        }
+        if let Some(payload) = payload(random, fault < FAULTS) {
+            fields.push(format!("\"{}\":{payload}", spell("payload")));
+        }
+        if random.one_in(5) {
+            let priority = priority(random);
+            let quote = if ancestor { "\"" } else { "" };
+            fields.push(format!("\"{}\":{quote}{priority}{quote}", spell("priority")));
+        }
+        if random.one_in(6) && !ancestor {
+            fields.push(format!("\"lease_ms\": {}", random.pick(&[1, 40, 5_000, 2_592_000_000u64])));
+        }
+        if ancestor && random.one_in(2) {
+            fields.push("\"Workflow\":\"W\",\"WorkflowId\":3".to_owned());
+        }
+        fields.extend(
+            edges(tasks, index, style, random)
+                .into_iter()
+                .map(|(field, names)| format!("\"{}\":[{}]", spell(field), names.join(","))),
+        );
+        if index == victim {
+            fields.extend(bad_field(tasks, index, fault));
+        }
+        written.push(format!("{{{}}}", fields.join(", ")));
+    }
+    if fault == 11 {
+        written.clear();
+    }
+    let mut document = String::from("{");
+    if !random.one_in(6) {
+        write!(document, "\"{}\":\"{}\", ", spell("name"), random.pick(&["nightly", "w", ""]))
+            .expect("a string");
+    }
+    if random.one_in(4) {
+        write!(document, "\"{}\":{},", spell("priority"), priority(random)).expect("a string");
+    }
+    if fault == 12 {
+        document.push_str("\"colour\":\"red\",");
+    }
+    if fault == 13 {
+        document.push_str("\"priority\":-1,");
+    }
+    write!(document, "\"{}\":[{}]}}", spell("tasks"), written.join(", ")).expect("a string");
+    document
+}
+
+/// The fields by which a task goes wrong.
+fn bad_field(tasks: &[Sketch], index: usize, fault: u64) -> Option<String> {
+    let child = (0..tasks.len()).find(|&other| tasks[other].parents.contains(&index));
+    Some(match fault {
+        3 => "\"color\":1".to_owned(),
+        4 => "\"max_attempts\":3".to_owned(),
+        5 => "\"delay_ms\":0".to_owned(),
+        6 => "\"priority\":16777216".to_owned(),
+        7 => "\"lease_ms\":0".to_owned(),
+        // The lists are written anew with what is wrong: a document that says a field twice is bad too.
+        8 => "\"parents\":[\"nobody\"]".to_owned(),
+        9 => format!("\"children\":[{}]", quoted(&tasks[index].name)),
+        10 => match child {
+            Some(child) => format!("\"parents\":[{}]", quoted(&tasks[child].name)),
+            None => format!("\"parents\":[{}]", quoted(&tasks[index].name)),
+        },
+        _ => return None,
+    })
+}
+
+/// How a document writes its edges.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Edges {
+    Parents,
+    Children,
+    Both,
+}
+
+/// The lists of parents and children of a task, with a name twice now and then.
+fn edges(
+    tasks: &[Sketch],
+    index: usize,
+    style: Edges,
+    random: &mut Random,
+) -> Vec<(&'static str, Vec<String>)> {
+    let parents = tasks[index].parents.iter().map(|&parent| &tasks[parent]);
+    let children = tasks.iter().filter(|task| task.parents.contains(&index));
+    let mut lists = Vec::new();
+    for (field, names, omitted) in [
+        ("parents", parents.map(|task| quoted(&task.name)).collect::<Vec<_>>(), Edges::Children),
+        ("children", children.map(|task| quoted(&task.name)).collect(), Edges::Parents),
+    ] {
+        let twice = names.first().filter(|_| random.one_in(8)).cloned();
+        let names: Vec<_> = names.into_iter().chain(twice).collect();
+        if style != omitted && (!names.is_empty() || random.one_in(3)) {
+            lists.push((field, names));
+        }
+    }
+    lists
+}
+
+fn priority(random: &mut Random) -> u64 {
+    *random.pick(&[0, 1, 50, 99, 100, 100, 101, 16_777_215])
+}
+
+fn payload(random: &mut Random, bad: bool) -> Option<String> {
+    Some(match random.below(9) {
+        0 => "null".to_owned(),
+        1 => "\"plain\"".to_owned(),
+        2 => "\"\\u00e4\\n \\\"quoted\\\" \\u0000\"".to_owned(),
+        3 => "{\"b\" : 1.50,  \"a\":[ ]}".to_owned(),
+        4 => "0.10".to_owned(),
+        5 => format!("[true, {}]", random.below(1000)),
+        // Large enough that a saved space has more than one chunk of a kind.
+        6 if !bad && random.one_in(100) => format!("\"{}\"", "large ".repeat(30_000)),
+        6 if !bad => format!("\"{}\"", "x".repeat(random.below(40) as usize)),
+        _ => return None,
+    })
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a string")
+}

@@ -1,0 +1,356 @@
+//! The naive model: what a space is and does, said a second time and as plainly as possible.
+//!
+//! It is written from the contract and not from the engine, and shares no code with it but the table
+//! of settings. A space is a list of workflows, a workflow is a list of tasks, every question is
+//! answered by looking at all of them. There is no index, no counter that could be wrong, no
+//! effect: a command simply does what it says. Where the simulator finds the two apart, one of them
+//! does not keep the contract.
+//!
+//! Clocks step back. What a command decides by the clock (which leases are due, the next deadline)
+//! it decides by the clock as it reads it. The times that are told later never run backwards: no
+//! task was ready before its workflow was pushed, none started before it was ready, none ended
+//! before it started ([`Workflow::not_before_push`], [`Task::end`]).
+
+mod acknowledge;
+mod arguments;
+mod claim;
+mod document;
+mod look;
+mod pause;
+mod push;
+
+use super::tree::Tree;
+use crate::engine::limits::Settings;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a command answers.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A reply.
+    Reply(Tree),
+    /// An error that begins with this word.
+    Error(&'static str),
+    /// None yet: the client waits.
+    Blocks,
+}
+
+/// Why a command is refused: the first word of its error.
+pub type Refusal = &'static str;
+
+/// The circumstances of one command.
+pub struct Moment<'a> {
+    /// The clock.
+    pub now: u64,
+    /// When expiry is allowed: from then on, or not at all.
+    pub expire_from: Option<u64>,
+    /// Whether the client can wait.
+    pub may_block: bool,
+    /// The source of nonces.
+    pub random: &'a mut dyn FnMut() -> u32,
+    /// The operator's settings.
+    pub settings: &'a Settings,
+}
+
+/// The states of a task, in the order of the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Waiting,
+    Ready,
+    Running,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+/// The names of all states that replies count, also of those that nothing reaches yet.
+pub const STATES: [(&str, Option<State>); 8] = [
+    ("waiting", Some(State::Waiting)),
+    ("delayed", None),
+    ("ready", Some(State::Ready)),
+    ("running", Some(State::Running)),
+    ("completed", Some(State::Completed)),
+    ("failed", Some(State::Failed)),
+    ("skipped", None),
+    ("cancelled", Some(State::Cancelled)),
+];
+
+/// A task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    pub name: Vec<u8>,
+    pub kind: Vec<u8>,
+    pub payload: Vec<u8>,
+    pub priority: u64,
+    pub lease_ms: Option<u64>,
+    pub parents: Vec<usize>,
+    pub state: State,
+    pub attempts: u64,
+    pub worker: Option<Vec<u8>>,
+    /// The random part of the newest token, as long as that may be used or repeated.
+    pub nonce: Option<u32>,
+    pub deadline: u64,
+    pub ready: Option<u64>,
+    pub started: Option<u64>,
+    pub finished: Option<u64>,
+    pub error: Option<Vec<u8>>,
+    pub result: Option<Vec<u8>>,
+}
+
+/// A workflow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workflow {
+    pub id: Vec<u8>,
+    pub name: Vec<u8>,
+    pub priority: u64,
+    pub input: Option<Vec<u8>>,
+    pub paused: bool,
+    pub created: u64,
+    pub finished: Option<u64>,
+    pub tasks: Vec<Task>,
+}
+
+/// What is remembered of a type, besides its tasks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kind {
+    pub paused: bool,
+    pub completed: u64,
+    pub failed: u64,
+    pub waits: Vec<u64>,
+    pub runs: Vec<u64>,
+    /// When tasks became ready since the type had none last, or since the restart.
+    pub readied: Vec<u64>,
+    /// The earliest of these times, also from before the restart.
+    pub earliest: Option<u64>,
+}
+
+/// A space, or a key that does not exist.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub exists: bool,
+    pub paused: bool,
+    /// The largest integer ever used as an id.
+    pub largest_id: u64,
+    /// In the order in which they were pushed.
+    pub workflows: Vec<Workflow>,
+    pub kinds: BTreeMap<Vec<u8>, Kind>,
+    /// Every token ever handed out, for the generator.
+    pub issued: Vec<Vec<u8>>,
+    /// Leases that ran out in the last command.
+    pub expired: u64,
+    /// What the last command is to announce.
+    pub events: BTreeSet<&'static str>,
+}
+
+impl Model {
+    /// Runs one command: its name and the arguments after the key.
+    pub fn run(&mut self, name: &str, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Answer {
+        self.expired = 0;
+        self.events.clear();
+        let answer = match name {
+            "WF.PUSH" => self.push(args, moment).map(Answer::Reply),
+            "WF.CLAIM" => self.claim(args, moment),
+            "WF.RECOVER" => self.recover(args, moment).map(Answer::Reply),
+            "WF.COMPLETE" => self.complete(args, moment).map(Answer::Reply),
+            "WF.FAIL" => self.fail(args, moment).map(Answer::Reply),
+            "WF.EXTEND" => self.extend(args, moment).map(Answer::Reply),
+            "WF.PAUSE" => self.pause(args, moment).map(Answer::Reply),
+            "WF.RELEASE" => self.release(args, moment).map(Answer::Reply),
+            "WF.GET" => self.get(args).map(Answer::Reply),
+            "WF.DELETE" => self.delete(args).map(Answer::Reply),
+            "WF.STATS" => self.stats(args, moment.now).map(Answer::Reply),
+            "WF.APPLY" => Err("ERR"),
+            other => panic!("the model knows no {other}"),
+        };
+        self.forget_readied();
+        answer.unwrap_or_else(Answer::Error)
+    }
+
+    /// Whether the workflow has this id.
+    pub fn find(&self, id: &[u8]) -> Option<usize> {
+        self.workflows.iter().position(|workflow| workflow.id == id)
+    }
+
+    /// A copy of the space: no token works there, what ran is ready again.
+    pub fn void_copy(&self, now: u64) -> Model {
+        let mut copy = self.clone();
+        for place in 0..copy.workflows.len() {
+            for index in 0..copy.workflows[place].tasks.len() {
+                copy.workflows[place].tasks[index].nonce = None;
+                if copy.workflows[place].tasks[index].state == State::Running {
+                    copy.back_to_ready(place, index, now);
+                }
+            }
+        }
+        copy
+    }
+
+    /// Whether nothing that a command or a reply could see is different.
+    pub fn same_state(&self, other: &Model) -> bool {
+        let flat = |model: &Model| (model.exists, model.paused, model.largest_id);
+        flat(self) == flat(other) && self.workflows == other.workflows && self.kinds == other.kinds
+    }
+
+    /// Whether a claim of any type could get this task.
+    pub fn is_claimable(&self, workflow: &Workflow, task: &Task) -> bool {
+        task.state == State::Ready && !self.paused && !workflow.paused && !self.kinds[&task.kind].paused
+    }
+
+    /// The server restarts: it sorts what is ready by the time since when it is.
+    pub fn reload(&mut self) {
+        for (name, kind) in &mut self.kinds {
+            let tasks = self.workflows.iter().flat_map(|workflow| &workflow.tasks);
+            let ready = tasks.filter(|task| task.kind == *name && task.state == State::Ready);
+            kind.readied = ready.filter_map(|task| task.ready).collect();
+            kind.readied.sort_unstable();
+        }
+    }
+
+    /// A replica takes over: it may have restarted at any time before.
+    pub fn promote(&mut self) {
+        for kind in self.kinds.values_mut() {
+            kind.readied.extend(kind.earliest);
+        }
+    }
+
+    /// What the timer does: ends the leases that are due.
+    pub fn sweep(&mut self, moment: &Moment<'_>) {
+        self.expired = 0;
+        self.events.clear();
+        self.expire(moment);
+        self.forget_readied();
+    }
+
+    fn expire(&mut self, moment: &Moment<'_>) {
+        if moment.expire_from.is_none_or(|from| moment.now < from) {
+            return;
+        }
+        for place in 0..self.workflows.len() {
+            for index in 0..self.workflows[place].tasks.len() {
+                let task = &self.workflows[place].tasks[index];
+                if task.state == State::Running && task.deadline <= moment.now {
+                    self.expired += 1;
+                    self.events.insert("task.expired");
+                    self.back_to_ready(place, index, moment.now);
+                }
+            }
+        }
+    }
+
+    /// Whether the space has room for these types. Those it knows need none.
+    fn check_room<'a>(
+        &self,
+        names: impl Iterator<Item = &'a Vec<u8>>,
+        settings: &Settings,
+    ) -> Result<(), Refusal> {
+        let new: BTreeSet<_> = names.filter(|name| !self.kinds.contains_key(*name)).collect();
+        let fits = new.is_empty() || (self.kinds.len() + new.len()) as u64 <= settings.max_types;
+        if fits { Ok(()) } else { Err("LIMIT") }
+    }
+
+    /// A task whose attempt came to nothing: ready again, or cancelled in a failed workflow.
+    fn back_to_ready(&mut self, place: usize, index: usize, now: u64) {
+        if self.workflows[place].failed() {
+            let time = self.workflows[place].not_before_push(now);
+            self.workflows[place].tasks[index].end(State::Cancelled, time);
+            self.settle(place, now);
+        } else {
+            self.make_ready(place, index, now);
+        }
+    }
+
+    fn make_ready(&mut self, place: usize, index: usize, now: u64) {
+        let time = self.workflows[place].not_before_push(now);
+        let task = &mut self.workflows[place].tasks[index];
+        let time = time.max(task.started.unwrap_or(0));
+        task.state = State::Ready;
+        task.ready = Some(time);
+        let kind = self.kinds.get_mut(&task.kind).expect("its type was pushed");
+        kind.readied.push(time);
+        kind.earliest = Some(kind.earliest.map_or(time, |earliest| earliest.min(time)));
+    }
+
+    /// Makes ready what has become ready in a workflow.
+    fn advance(&mut self, place: usize, now: u64) {
+        if self.workflows[place].paused || self.workflows[place].failed() {
+            return;
+        }
+        for index in 0..self.workflows[place].tasks.len() {
+            let tasks = &self.workflows[place].tasks;
+            let done = |&parent: &usize| tasks[parent].state == State::Completed;
+            if tasks[index].state == State::Waiting && tasks[index].parents.iter().all(done) {
+                self.make_ready(place, index, now);
+            }
+        }
+    }
+
+    /// Notes the end of a workflow, if this was it: nothing of it runs any more and nothing will. One
+    /// that ended, or failed, is not paused.
+    fn settle(&mut self, place: usize, now: u64) {
+        let workflow = &mut self.workflows[place];
+        let open = |task: &Task| matches!(task.state, State::Waiting | State::Ready | State::Running);
+        let ended = !workflow.tasks.iter().any(open);
+        workflow.paused &= !ended && !workflow.failed();
+        if ended && workflow.finished.is_none() {
+            workflow.finished = Some(workflow.not_before_push(now));
+            self.events.insert(if workflow.failed() { "workflow.failed" } else { "workflow.completed" });
+        }
+    }
+
+    /// Starts the lists of ready times over for types without ready tasks.
+    fn forget_readied(&mut self) {
+        for (name, kind) in &mut self.kinds {
+            let mut tasks = self.workflows.iter().flat_map(|workflow| &workflow.tasks);
+            if !tasks.any(|task| task.kind == *name && task.state == State::Ready) {
+                kind.readied.clear();
+                kind.earliest = None;
+            }
+        }
+    }
+}
+
+impl Workflow {
+    /// Whether a task of it failed.
+    pub fn failed(&self) -> bool {
+        self.tasks.iter().any(|task| task.state == State::Failed)
+    }
+
+    /// Its state as the contract names it.
+    pub fn state(&self) -> &'static str {
+        if self.failed() {
+            "failed"
+        } else if self.tasks.iter().all(|task| task.state == State::Completed) {
+            "completed"
+        } else if self.paused {
+            "paused"
+        } else {
+            "running"
+        }
+    }
+
+    /// A time of one of its tasks.
+    fn not_before_push(&self, time: u64) -> u64 {
+        time.max(self.created)
+    }
+
+    /// The newest token of a task that was handed out.
+    pub fn token(&self, index: usize) -> Vec<u8> {
+        let nonce = self.tasks[index].nonce.expect("it was handed out");
+        let mut token = self.id.clone();
+        token.extend(format!("-{index}-{nonce:08x}").bytes());
+        token
+    }
+}
+
+impl Task {
+    /// The last move of a task.
+    fn end(&mut self, state: State, now: u64) {
+        self.state = state;
+        self.finished = Some(now.max(self.started.unwrap_or(0)));
+    }
+
+    /// The attempt goes on, although its lease may have run out: that it was ready for a second time
+    /// is forgotten.
+    fn go_on(&mut self) {
+        self.ready = self.ready.min(self.started);
+    }
+}

@@ -1,0 +1,109 @@
+//! WF.PUSH and WF.DELETE: workflows come and go.
+
+use super::arguments::Words;
+use super::{Model, Moment, Refusal, State, Task, Workflow, document};
+use crate::sim::tree::Tree;
+
+/// The largest id that is an integer.
+const LARGEST_INTEGER_ID: u64 = 9_223_372_036_854_775_806;
+
+impl Model {
+    /// `WF.PUSH key workflow [ID id] [NX] [INPUT value] [PRIORITY p] [PAUSED]`
+    pub fn push(&mut self, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Result<Tree, Refusal> {
+        let mut words = Words(args);
+        let source = words.need()?;
+        let (mut id, mut nx, mut input, mut priority, mut paused) = (None, false, None, None, false);
+        while !words.0.is_empty() {
+            if words.keyword("ID") {
+                id = Some(words.need()?.to_vec());
+            } else if words.keyword("NX") {
+                nx = true;
+            } else if words.keyword("INPUT") {
+                input = Some(words.need()?.to_vec());
+            } else if words.keyword("PRIORITY") {
+                priority = Some(words.number(0, 16_777_215)?);
+            } else if words.keyword("PAUSED") {
+                paused = true;
+            } else {
+                return Err("ERR");
+            }
+        }
+        if input.as_ref().is_some_and(|input| input.len() as u64 > moment.settings.max_input_bytes) {
+            return Err("LIMIT");
+        }
+        // That the id is taken is told before that the document is too large.
+        let taken = id.as_ref().is_some_and(|id| self.find(id).is_some());
+        let document = match document::read(source, moment) {
+            Ok(_) | Err("LIMIT") if taken => return if nx { Ok(Tree::Null) } else { Err("EXISTS") },
+            document => document?,
+        };
+        if id.is_none() && self.largest_id == LARGEST_INTEGER_ID {
+            return Err("LIMIT");
+        }
+        self.check_room(document.tasks.iter().map(|task| &task.kind), moment.settings)?;
+
+        self.exists = true;
+        let id = id.unwrap_or_else(|| (self.largest_id + 1).to_string().into_bytes());
+        if let Some(integer) = integer(&id) {
+            self.largest_id = self.largest_id.max(integer);
+        }
+        let workflow_priority = priority.or(document.priority).unwrap_or(100);
+        let tasks = document.tasks.into_iter().map(|task| {
+            self.kinds.entry(task.kind.clone()).or_default();
+            Task {
+                name: task.name,
+                kind: task.kind,
+                payload: task.payload,
+                priority: task.priority.unwrap_or(workflow_priority),
+                lease_ms: task.lease_ms,
+                parents: task.parents,
+                state: State::Waiting,
+                attempts: 0,
+                worker: None,
+                nonce: None,
+                deadline: 0,
+                ready: None,
+                started: None,
+                finished: None,
+                error: None,
+                result: None,
+            }
+        });
+        let tasks = tasks.collect();
+        self.workflows.push(Workflow {
+            id: id.clone(),
+            name: document.name,
+            priority: workflow_priority,
+            input,
+            paused,
+            created: moment.now,
+            finished: None,
+            tasks,
+        });
+        self.advance(self.workflows.len() - 1, moment.now);
+        self.events.insert("workflow.pushed");
+        Ok(Tree::Bulk(id))
+    }
+
+    /// `WF.DELETE key id [id ...]`
+    pub fn delete(&mut self, args: &[Vec<u8>]) -> Result<Tree, Refusal> {
+        if args.is_empty() {
+            return Err("ERR");
+        }
+        let mut removed = 0;
+        for id in args {
+            if let Some(place) = self.find(id) {
+                self.workflows.remove(place);
+                removed += 1;
+                self.events.insert("workflow.deleted");
+            }
+        }
+        Ok(Tree::Int(removed))
+    }
+}
+
+/// The integer that an id is, if it is written as one.
+fn integer(id: &[u8]) -> Option<u64> {
+    let number: u64 = std::str::from_utf8(id).ok()?.parse().ok()?;
+    (number <= LARGEST_INTEGER_ID && number.to_string().as_bytes() == id).then_some(number)
+}

@@ -1,0 +1,395 @@
+//! What a run works on: the model, a primary, a replica and a file.
+//!
+//! The primary runs commands as the server does. The replica sees nothing but the effects that the
+//! primary's commands left, sent through `WF.APPLY`. The file is the list of these effects, and
+//! replayed now and then. All of it is checked after every step: see `checks`.
+
+use super::checks;
+use super::model::{Answer, Model, Moment};
+use super::random::Random;
+use super::step::{Act, START, Step};
+use super::tally::Tally;
+use super::tree;
+use crate::commands::call::{Call, CommandError, Outcome, Value};
+use crate::commands::claim::{self, Claim};
+use crate::commands::{spec, sweep};
+use crate::encoding::effect_text::apply_text;
+use crate::encoding::snapshot::{self, Loader};
+use crate::engine::limits::{SETTINGS, Settings};
+use crate::engine::report::Report;
+use crate::engine::space::Space;
+use crate::engine::units::Millis;
+
+/// The arguments of one WF.APPLY.
+pub type Effects = Vec<Vec<u8>>;
+
+/// A client that waits.
+struct Waiting {
+    args: Vec<Vec<u8>>,
+    claim: Box<Claim>,
+}
+
+/// Everything; see the module's prose.
+pub struct World {
+    pub settings: Settings,
+    pub model: Model,
+    pub primary: Option<Box<Space>>,
+    pub replica: Option<Box<Space>>,
+    pub file: Vec<Effects>,
+    pub tally: Tally,
+    waiting: Vec<Waiting>,
+    out: Outcome,
+}
+
+/// The settings of a run: everyday ones, or ones so tight that their limits are met.
+pub fn settings(tight: bool) -> Settings {
+    if !tight {
+        return Settings::default();
+    }
+    Settings {
+        default_lease_ms: 500,
+        max_tasks: 10,
+        max_edges: 16,
+        max_payload_bytes: 24,
+        max_input_bytes: 8,
+        max_result_bytes: 8,
+        max_error_bytes: 8,
+        max_count: 20,
+        max_types: 4,
+        ..Settings::default()
+    }
+}
+
+/// Every limit as low as it goes.
+fn narrowest() -> Settings {
+    let mut settings = Settings::default();
+    SETTINGS.iter().for_each(|spec| (spec.set)(&mut settings, spec.min));
+    settings
+}
+
+impl World {
+    /// Nothing yet.
+    pub fn new(settings: Settings) -> World {
+        World {
+            settings,
+            model: Model::default(),
+            primary: None,
+            replica: None,
+            file: Vec::new(),
+            tally: Tally::default(),
+            waiting: Vec::new(),
+            out: Outcome::default(),
+        }
+    }
+
+    /// Whether the last step left effects.
+    pub fn changed(&self) -> bool {
+        self.out.changed()
+    }
+
+    /// Does one step and checks everything; an error says what is wrong.
+    pub fn step(&mut self, step: &Step) -> Result<(), String> {
+        match &step.act {
+            Act::Command(words) => self.command(words, step),
+            Act::OnWrongType(words) => self.on_wrong_type(words, step),
+            Act::Sweep => self.sweep(step),
+            Act::Serve(nth) => self.serve(*nth, step),
+            Act::Leave(nth) => {
+                if !self.waiting.is_empty() {
+                    self.waiting.remove(nth % self.waiting.len());
+                }
+                Ok(())
+            }
+            Act::ReloadPrimary => {
+                self.model.reload();
+                self.reload(|world| &mut world.primary)
+            }
+            Act::ReloadReplica => self.reload(|world| &mut world.replica),
+            Act::Failover => {
+                self.model.promote();
+                std::mem::swap(&mut self.primary, &mut self.replica);
+                self.tally.failovers += 1;
+                Ok(())
+            }
+            Act::Stray(nth, fault) => checks::stray(self, *nth, *fault, step),
+            Act::Corrupt(fault) => checks::corrupt(self, *fault),
+            Act::Rewrite => self.rewrite(),
+            Act::Replay => self.replay(),
+            Act::Copy => checks::copy(self, step),
+            Act::Drop => {
+                let fresh = World::new(self.settings.clone());
+                let (tally, waiting) = (std::mem::take(&mut self.tally), std::mem::take(&mut self.waiting));
+                *self = World { tally, waiting, ..fresh };
+                Ok(())
+            }
+        }
+    }
+
+    fn command(&mut self, words: &[Vec<u8>], step: &Step) -> Result<(), String> {
+        let (name, args) = (command_name(words), &words[1..]);
+        let before = checks::Before::new(self);
+        let mut nonces = nonces(step);
+        let expected = self.model.run(name, args, &mut moment(step, &self.settings, &mut nonces));
+        let result = run(name, args, &mut self.primary, step, false, &self.settings, &mut self.out);
+        let found = match (&result, self.out.block.take()) {
+            (Err(error), _) => Answer::Error(first_word(error)),
+            (Ok(()), Some(claim)) => {
+                if !self.out.reply.is_empty() {
+                    return Err("a reply to a client that waits".to_owned());
+                }
+                self.waiting.push(Waiting { args: args.to_vec(), claim });
+                Answer::Blocks
+            }
+            (Ok(()), None) => Answer::Reply(tree::read(&self.out.reply)?),
+        };
+        self.tally.answer(name, &found);
+        compare(&expected, &found, result.err())?;
+        self.after(before, step)
+    }
+
+    fn on_wrong_type(&mut self, words: &[Vec<u8>], step: &Step) -> Result<(), String> {
+        let (name, args) = (command_name(words), &words[1..]);
+        let mut nonces = nonces(step);
+        let alone = Model::default().run(name, args, &mut moment(step, &self.settings, &mut nonces));
+        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+        let mut random = self::nonces(step);
+        self.out.clear();
+        let mut call = call(&args, Value::WrongType, step, &self.settings, &mut random, &mut self.out);
+        let result = (spec_of(name).run)(&mut call);
+        if call.fresh.is_some() || self.out.changed() {
+            return Err("a key of another type was written over".to_owned());
+        }
+        let word = match &result {
+            Err(error) => first_word(error),
+            Ok(()) => "no error",
+        };
+        self.tally.error(name, word);
+        match alone {
+            Answer::Error(expected) if expected == word => Ok(()),
+            _ if word == "WRONGTYPE" => Ok(()),
+            _ => Err(format!("on a key of another type: {word}")),
+        }
+    }
+
+    fn sweep(&mut self, step: &Step) -> Result<(), String> {
+        let before = checks::Before::new(self);
+        let mut nonces = nonces(step);
+        self.model.sweep(&moment(step, &self.settings, &mut nonces));
+        self.out.clear();
+        let mut random = self::nonces(step);
+        let value = value(&mut self.primary);
+        let mut call = call(&[], value, step, &self.settings, &mut random, &mut self.out);
+        match sweep::sweep(&mut call) {
+            Ok(false) => {}
+            other => return Err(format!("the sweep says {other:?}")),
+        }
+        self.after(before, step)
+    }
+
+    fn serve(&mut self, nth: usize, step: &Step) -> Result<(), String> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let nth = nth % self.waiting.len();
+        let before = checks::Before::new(self);
+        let mut nonces = nonces(step);
+        let patient = Step { may_block: true, ..step.clone() };
+        let mut moment = moment(&patient, &self.settings, &mut nonces);
+        let expected = self.model.run("WF.CLAIM", &self.waiting[nth].args, &mut moment);
+        self.out.clear();
+        let mut random = self::nonces(step);
+        let value = value(&mut self.primary);
+        let mut call = call(&[], value, step, &self.settings, &mut random, &mut self.out);
+        let served = claim::serve(&self.waiting[nth].claim, &mut call);
+        let found = match served {
+            Err(error) => return Err(format!("{error:?}")),
+            Ok(true) => Answer::Reply(tree::read(&self.out.reply)?),
+            Ok(false) if self.out.reply.is_empty() => Answer::Blocks,
+            Ok(false) => return Err("a reply to a client that goes on waiting".to_owned()),
+        };
+        compare(&expected, &found, None)?;
+        if found != Answer::Blocks {
+            self.waiting.remove(nth);
+            self.tally.served += 1;
+        }
+        self.after(before, step)
+    }
+
+    /// Carries effects over to the replica and the file, and checks everything.
+    fn after(&mut self, before: checks::Before, step: &Step) -> Result<(), String> {
+        let effects: Effects = self.out.effects.args().map(<[u8]>::to_vec).collect();
+        checks::report(self, &before, &self.out.report)?;
+        for event in self.out.report.events.iter() {
+            self.tally.event(event);
+        }
+        self.tally.expired += self.out.report.expired;
+        if !effects.is_empty() {
+            self.apply_to_replica(&effects, step)?;
+            self.file.push(effects);
+        }
+        checks::state(self, &before)
+    }
+
+    fn apply_to_replica(&mut self, effects: &Effects, step: &Step) -> Result<(), String> {
+        let mut out = Outcome::default();
+        // A replica's clock and settings are its own, and it expires nothing.
+        let elsewhere = Step { now: START, expire_from: None, ..step.clone() };
+        run("WF.APPLY", effects, &mut self.replica, &elsewhere, true, &narrowest(), &mut out)
+            .map_err(|error| format!("the replica refuses {}: {error:?}", shown(effects)))
+    }
+
+    fn reload(&mut self, which: fn(&mut World) -> &mut Option<Box<Space>>) -> Result<(), String> {
+        if let Some(space) = which(self) {
+            let loaded = reload(space)?;
+            checks::same(space, &loaded, "the space that was saved", "the one that was loaded")?;
+            *space = loaded;
+            self.tally.reloads += 1;
+        }
+        Ok(())
+    }
+
+    fn rewrite(&mut self) -> Result<(), String> {
+        let Some(primary) = &self.primary else { return Ok(()) };
+        self.file.clear();
+        snapshot::save(primary, &mut |chunk| self.file.push(vec![b"snapshot".to_vec(), chunk.to_vec()]));
+        self.replica = None;
+        let step = Step { act: Act::Rewrite, now: START, expire_from: None, may_block: false, nonces: 0 };
+        for effects in self.file.clone() {
+            self.apply_to_replica(&effects, &step)?;
+        }
+        self.tally.rewrites += 1;
+        checks::copies(self)
+    }
+
+    fn replay(&mut self) -> Result<(), String> {
+        let Some(primary) = &self.primary else { return Ok(()) };
+        let mut replayed: Box<Space> = Box::default();
+        let mut report = Report::default();
+        for effects in &self.file {
+            let args: Vec<&[u8]> = effects.iter().map(Vec::as_slice).collect();
+            let applied = match &args[..] {
+                [b"snapshot", chunk] => snapshot::take_chunk(&mut replayed, chunk),
+                args => apply_text(&mut replayed, args, &mut report),
+            };
+            applied.map_err(|error| format!("the file does not replay {}: {error}", shown(effects)))?;
+        }
+        self.tally.replays += 1;
+        checks::same(primary, &replayed, "the primary", "the replayed file")
+    }
+}
+
+/// Saves a space and loads it.
+pub fn reload(space: &Space) -> Result<Box<Space>, String> {
+    let mut loader = Loader::new();
+    let mut result = Ok(());
+    snapshot::save(space, &mut |chunk| {
+        if result.is_ok() {
+            result = loader.chunk(chunk);
+        }
+    });
+    result.and_then(|()| loader.finish()).map_err(|error| format!("what was saved does not load: {error}"))
+}
+
+/// Runs a command on a key as the server does.
+pub fn run(
+    name: &str,
+    args: &[Vec<u8>],
+    key: &mut Option<Box<Space>>,
+    step: &Step,
+    replayed: bool,
+    settings: &Settings,
+    out: &mut Outcome,
+) -> Result<(), CommandError> {
+    let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+    let mut random = nonces(step);
+    out.clear();
+    let mut call = call(&args, value(key), step, settings, &mut random, out);
+    call.replayed = replayed;
+    let result = (spec_of(name).run)(&mut call);
+    let fresh = call.fresh.take();
+    if fresh.is_some() && result.is_ok() && (replayed || out.changed()) {
+        *key = fresh;
+    }
+    result
+}
+
+fn value(key: &mut Option<Box<Space>>) -> Value<'_> {
+    key.as_mut().map_or(Value::Missing, |space| Value::Space(space))
+}
+
+fn call<'a>(
+    args: &'a [&'a [u8]],
+    value: Value<'a>,
+    step: &Step,
+    settings: &'a Settings,
+    random: &'a mut dyn FnMut() -> u32,
+    out: &'a mut Outcome,
+) -> Call<'a> {
+    Call {
+        args,
+        value,
+        fresh: None,
+        now: Millis(step.now),
+        expire_from: step.expire_from.map(Millis),
+        replayed: false,
+        may_block: step.may_block,
+        random,
+        settings,
+        out,
+    }
+}
+
+/// The circumstances of a step for the model.
+pub fn moment<'a>(step: &Step, settings: &'a Settings, random: &'a mut dyn FnMut() -> u32) -> Moment<'a> {
+    Moment { now: step.now, expire_from: step.expire_from, may_block: step.may_block, random, settings }
+}
+
+/// The nonces of a step, the same for the model and the module.
+pub fn nonces(step: &Step) -> impl FnMut() -> u32 + use<> {
+    let mut random = Random::new(step.nonces);
+    move || random.bits() as u32
+}
+
+fn spec_of(name: &str) -> &'static spec::Spec {
+    spec::COMMANDS.iter().find(|spec| spec.name == name).expect("every command has its spec")
+}
+
+fn command_name(words: &[Vec<u8>]) -> &str {
+    std::str::from_utf8(&words[0]).expect("a command's name")
+}
+
+/// The first word of an error, which is what programs look at.
+pub fn first_word(error: &CommandError) -> &'static str {
+    let line = error.to_bytes();
+    assert!(
+        line.iter().all(|byte| (b' '..=b'~').contains(byte)),
+        "an error that is not printable: {error:?}"
+    );
+    let words = ["ERR", "INVALID", "EXISTS", "LIMIT", "WRONGTYPE"];
+    words
+        .into_iter()
+        .find(|word| line.starts_with(format!("{word} ").as_bytes()))
+        .unwrap_or("an unknown word")
+}
+
+/// The answer is the expected one.
+pub fn compare(expected: &Answer, found: &Answer, error: Option<CommandError>) -> Result<(), String> {
+    let difference = match (expected, found) {
+        (Answer::Reply(expected), Answer::Reply(found)) => tree::difference(expected, found),
+        _ if expected == found => None,
+        _ => Some(format!(" expected {expected:?}, found {found:?}")),
+    };
+    match difference {
+        None => Ok(()),
+        Some(difference) => match error {
+            Some(error) => Err(format!("reply{difference} ({})", error.to_bytes().escape_ascii())),
+            None => Err(format!("reply{difference}")),
+        },
+    }
+}
+
+/// Effects for people.
+pub fn shown(effects: &Effects) -> String {
+    let words: Vec<String> = effects.iter().map(|word| format!("\"{}\"", word.escape_ascii())).collect();
+    words.join(" ")
+}
