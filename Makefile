@@ -15,7 +15,7 @@ PYTHON := .venv/bin/python
 REDIS := .servers/redis-7.0/redis-server
 PORT ?= 6379
 SEED ?=
-SECONDS ?= 60
+FOR ?= 60
 STEPS ?=
 PYTEST_ARGS ?=
 
@@ -42,8 +42,8 @@ lint: deps ## formatting and clippy, with and without the Redis glue
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
 
-sim: deps ## run the simulator for SECONDS (60); SEED=n replays a run, STEPS=n sets its length
-	@$(if $(SEED),SIM_SEED=$(SEED),SIM_SECONDS=$(SECONDS)) $(if $(STEPS),SIM_STEPS=$(STEPS)) \
+sim: deps ## run the simulator for FOR seconds (60); SEED=n replays a run, STEPS=n sets its length
+	@$(if $(SEED),SIM_SEED=$(SEED),SIM_SECONDS=$(FOR)) $(if $(STEPS),SIM_STEPS=$(STEPS)) \
 	cargo test --locked --release --no-default-features --lib sim:: -- --nocapture
 
 serve: build ## a Redis with the module in the foreground, on PORT (6379)

@@ -4,6 +4,7 @@ What happens to the key while clients wait for it is in test_blocking_keys.py, m
 in test_blocking_crowd.py.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -14,6 +15,7 @@ from blocked import Queue, served
 from refusals import refused
 from servers import Server
 from space import Space
+from waiting import eventually
 from wire import Wire, encode
 from workflows import chain, loose, single, task, workflow
 
@@ -35,6 +37,33 @@ def test_served_in_order_of_arrival_one_task_one_client(jobs: Space, queue: Queu
         assert expected.names() == ["only"]
         assert served(waiters) == []
     assert jobs.stats()["tasks"]["running"] == 5
+
+
+def test_who_waits_goes_before_who_asks_after_a_transaction(server: Server, queue: Queue) -> None:
+    """Waking after MULTI is put off to a timer; a claim in the same pipeline came before it."""
+    waiter = queue.join()
+    with_claim = encode("MULTI") + encode("WF.PUSH", "jobs", json.dumps(single())) + encode("EXEC")
+    wire = Wire(server)
+    answer = wire.ask(with_claim + encode("WF.CLAIM", "jobs", "late"))
+    assert waiter.names() == ["only"]
+    assert b"*0\r\n" in answer
+    wire.close()
+
+
+def test_who_waits_goes_before_who_asks_when_a_lease_ends(jobs: Space, queue: Queue, r: redis.Redis) -> None:
+    """A claim takes back leases that ran out, and once took the task that another waited for."""
+    jobs.push(single())
+    jobs.claim("dead", "LEASE", 30)
+    waiter = queue.join()
+    polled = []
+
+    def asked() -> bool:
+        polled.extend(jobs.claim("poller"))
+        return waiter.has_reply() or bool(polled)
+
+    eventually(asked, 10, "the lease to end")
+    assert polled == []
+    assert waiter.names() == ["only"]
 
 
 def test_nobody_is_served_twice_and_a_new_claim_joins_at_the_end(jobs: Space, queue: Queue) -> None:

@@ -97,6 +97,8 @@ class Worker:
         self._changed = threading.Condition()
         self._draining = threading.Event()
         self._finished = threading.Event()
+        # Held while the waiting claim is ended from outside, so that its connection is not closed meanwhile.
+        self._unblocking = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=name)
 
     # For the owner of the worker
@@ -133,12 +135,13 @@ class Worker:
                     claim = ["WF.CLAIM", self._key, self._name, *self._types, "COUNT", free]
                     claim += ["BLOCK", self._block_ms, "LEASE", self._lease_ms]
                     self._hand_out(pool, self._ask(claim))
-                self._claims_id = None
         finally:
             self._finished.set()
             heartbeat.join()
-            self._claims.close()
-            self._calls.close()
+            with self._unblocking:
+                self._claims_id = None
+                self._claims.close()
+                self._calls.close()
 
     def _wait_for_a_free_thread(self) -> int:
         """How many threads are free, at least one; 0 when the worker drains."""
@@ -174,8 +177,8 @@ class Worker:
 
     def _end_the_waiting_claim(self) -> None:
         """Lets the server answer a CLAIM that is waiting, so that draining does not wait for BLOCK."""
-        if (client_id := self._claims_id) is not None:
-            with contextlib.suppress(redis.RedisError):
+        with self._unblocking, contextlib.suppress(redis.RedisError):
+            if (client_id := self._claims_id) is not None:
                 self._calls.execute_command("CLIENT", "UNBLOCK", client_id)
 
     # Working

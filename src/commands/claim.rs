@@ -6,7 +6,9 @@ use super::reply::Reply;
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
 use super::{carry_out, sweep, token};
 use crate::engine::effect::{Effect, Grant, Lease};
-use crate::engine::limits::{MAX_BLOCK_MS, MAX_CLAIM_TYPES, MAX_LEASE_MS, MAX_PRIORITY, Settings};
+use crate::engine::limits::{
+    MAX_BLOCK_MS, MAX_CLAIM_BYTES, MAX_CLAIM_TYPES, MAX_LEASE_MS, MAX_PRIORITY, Settings,
+};
 use crate::engine::plan::{Wanted, claimable, has_room_for_worker};
 use crate::engine::space::Space;
 use crate::engine::units::{Millis, Nonce, TaskRef, TypeId};
@@ -36,7 +38,7 @@ static CLAIM: Spec = Spec {
         )
         .after("TYPES")
         .optional(),
-        Arg::integer("count", "at most so many tasks, 1 to `workflow.max-count`; default 1").after("COUNT").optional(),
+        Arg::integer("count", "at most so many tasks, 1 to `workflow.max-count`; default 1; fewer when payloads, INPUT and results would add up to more than 32 MiB").after("COUNT").optional(),
         Arg::integer("milliseconds", "when there is nothing to claim, wait so long for a task; 0: for ever; up to 100 years")
             .after("BLOCK")
             .optional(),
@@ -148,7 +150,8 @@ pub fn serve(claim: &Claim, call: &mut Call<'_>) -> Result<bool, CommandError> {
     let (now, expire_from, settings) = (call.now, call.expire_from, call.settings);
     let Some(Writing { space, out, random }) = call.writing()? else { return Ok(false) };
     sweep::expire_due(space, now, expire_from, out);
-    let picked = pick(space, claim);
+    let mut picked = pick(space, claim);
+    keep_what_fits(space, &mut picked, claim.with_results);
     if picked.is_empty() {
         return Ok(false);
     }
@@ -169,6 +172,35 @@ fn pick(space: &Space, claim: &Claim) -> Vec<TaskRef> {
     }
     let ids: Vec<TypeId> = claim.types.iter().filter_map(|name| space.type_id(name)).collect();
     claimable(space, Wanted::Types(&ids), claim.count, max_priority)
+}
+
+/// Cuts a list of tasks to what one reply may hold; the first is always kept.
+pub fn keep_what_fits(space: &Space, tasks: &mut Vec<TaskRef>, with_results: bool) {
+    // The block of a workflow is at least as large as a payload and its INPUT; nearly always that
+    // is all there is to look at.
+    let at_most = |task: &TaskRef| space.workflows().at(task.slot).heap_bytes();
+    if !with_results && tasks.iter().map(at_most).sum::<usize>() <= MAX_CLAIM_BYTES {
+        return;
+    }
+    let mut left = MAX_CLAIM_BYTES;
+    let fits = tasks.iter().take_while(|task| {
+        let (workflow, blueprint) = space.workflow(task.slot);
+        let shape = &blueprint.shape;
+        let mut bytes =
+            workflow.payload(shape, task.index).len() + workflow.input(shape).map_or(0, <[u8]>::len);
+        if with_results {
+            let results = shape.parents(task.index).map(|parent| {
+                let parent = TaskRef { slot: task.slot, index: parent };
+                shape.name(parent.index).len() + space.result_of(parent).map_or(0, <[u8]>::len)
+            });
+            bytes += results.sum::<usize>();
+        }
+        let enough = left == 0;
+        left = left.saturating_sub(bytes);
+        !enough
+    });
+    let fits = fits.count();
+    tasks.truncate(fits);
 }
 
 /// Leases on tasks: LEASE of the command, else the task's, else the configuration's.

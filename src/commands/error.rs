@@ -5,7 +5,9 @@
 use crate::encoding::bytes::DecodeError;
 use crate::encoding::document::{DocumentError, Place};
 use crate::engine::draft::Invalid;
-use crate::engine::limits::{MAX_INTEGER_ID, MAX_JSON_DEPTH, MAX_NAME_BYTES, MAX_SEQUENCE, MAX_WORKERS};
+use crate::engine::limits::{
+    MAX_INTEGER_ID, MAX_JSON_DEPTH, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_SEQUENCE, MAX_WORKERS,
+};
 use crate::engine::plan::Refusal;
 
 /// The reason.
@@ -120,6 +122,8 @@ fn document(error: &DocumentError) -> String {
         }
         Repeated(at, field) => format!("INVALID {}: field '{field}' is given twice", place(at)),
         WrongKind(at, field, wanted) => format!("INVALID {}: '{field}' must be {wanted}", place(at)),
+        TooManyTasks(max) => format!("LIMIT document: more tasks than the {max} of workflow.max-tasks"),
+        TooManyEdges(max) => format!("LIMIT document: more edges than the {max} of workflow.max-edges"),
         OutOfRange(at, field, min, max) => {
             format!("INVALID {}: '{field}' is out of range, must be {min} to {max}", place(at))
         }
@@ -160,6 +164,9 @@ fn invalid_words(invalid: &Invalid) -> String {
         }
         Invalid::TypeTooLong { task } => {
             format!("LIMIT task '{}': 'type' is longer than {MAX_NAME_BYTES} bytes", quote(task))
+        }
+        Invalid::PayloadsTooLong => {
+            format!("LIMIT document: all payloads are longer than {MAX_PAYLOADS_BYTES} bytes")
         }
         Invalid::PayloadTooLong { task, max } => format!(
             "LIMIT task '{}': 'payload' is longer than the {max} bytes of workflow.max-payload-bytes",

@@ -14,7 +14,7 @@ use crate::engine::state::WorkflowState;
 /// What is to be paused or released.
 pub const WHAT: &[Arg] = &[
     Arg::text("id", "a workflow").after("ID").repeated(),
-    Arg::text("type", "a type, also one of which no task has come in yet").after("TYPE").repeated(),
+    Arg::text("type", "a type").after("TYPE").repeated(),
     Arg { optional: false, ..Arg::flag("ALL", "the whole space") },
 ];
 
@@ -33,7 +33,7 @@ static PAUSE: Spec = Spec {
     internal: false,
     args: &[Arg::one_of("what", WHAT, "what is paused")],
     page: Page {
-        about: "Running tasks run down: their completions are accepted. In a paused workflow nothing becomes ready; what would have becomes ready when it is released.\n\nThe pauses of a workflow, of a type, and of everything are three independent flags, each undone by its own release. A workflow that has ended cannot be paused. A missing key is not created.",
+        about: "Running tasks run down: their completions are accepted. In a paused workflow nothing becomes ready; what would have becomes ready when it is released.\n\nThe pauses of a workflow, of a type, and of everything are three independent flags, each undone by its own release. A workflow that has ended cannot be paused. A type may be paused before the first task of it comes in. A missing key is not created.",
         replies: &[("integer", "number of workflows or types that changed; for ALL 1 or 0")],
         errors: &[
             ("ERR", "none of ID, TYPE and ALL is given"),

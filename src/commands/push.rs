@@ -72,7 +72,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     if options.input.is_some_and(|input| input.len() as u64 > settings.max_input_bytes) {
         return Err(CommandError::OverLimit("INPUT", settings.max_input_bytes, "max-input-bytes"));
     }
-    let draft = document::read(text).map_err(CommandError::Document)?;
+    let draft = document::read(text, settings).map_err(CommandError::Document)?;
     let now = call.now;
     let (space, out) = call.space_or_new()?;
     let admission = match admit(space, &draft, options.id.map(Id::of), settings) {

@@ -27,9 +27,9 @@ static RECOVER: Spec = Spec {
         Arg::integer("milliseconds", "with RESUME: the lease, as in WF.CLAIM").after("LEASE").optional(),
     ],
     page: Page {
-        about: "Without RESUME the running tasks of the worker become ready, at once and for anyone, and their tokens are void. With RESUME the worker gets them again under new tokens, and each counts one attempt more. Tasks of a workflow that has failed are cancelled rather than ready.",
+        about: "Without RESUME the running tasks of the worker become ready, at once and for anyone, and their tokens are void. With RESUME the worker gets them again under new tokens, and each counts one attempt more. Tasks of a workflow that has failed are cancelled rather than ready.\n\nOne call recovers at most `workflow.max-count` tasks. Without RESUME call again until the reply is empty; with RESUME what is over runs on until its lease ends.",
         replies: &[
-            ("array", "without RESUME: the old tokens of the tasks given back, in claim order"),
+            ("array", "without RESUME: the old tokens of the tasks given back, oldest workflow first"),
             ("array of tasks", "with RESUME: the tasks, as in WF.CLAIM"),
         ],
         errors: &[("ERR", "LEASE is out of range or without RESUME")],
@@ -62,8 +62,9 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.out.reply.array(0);
         return Ok(());
     };
-    let tasks = held(space, worker);
+    let mut tasks = held(space, worker, settings.max_count as usize);
     if resume {
+        claim::keep_what_fits(space, &mut tasks, false);
         let grants = claim::grants(space, &tasks, lease_ms, now, settings, random);
         if !grants.is_empty() {
             carry_out(space, &Effect::Resume(Lease { worker, now, grants: &grants }), out);

@@ -28,11 +28,6 @@ enum Stored {
     Map(usize),
 }
 
-/// Marks an array whose length is filled in later, by [`Reply::close`].
-#[derive(Debug)]
-#[must_use = "an open array has no length until it is closed"]
-pub struct Open(usize);
-
 /// A reply under construction; see the module's prose.
 #[derive(Debug, Default)]
 pub struct Reply {
@@ -45,11 +40,6 @@ impl Reply {
     pub fn clear(&mut self) {
         self.items.clear();
         self.bytes.clear();
-    }
-
-    /// True when nothing has been written.
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
     }
 
     /// Appends an integer.
@@ -91,17 +81,6 @@ impl Reply {
         self.items.push(Stored::Map(len));
     }
 
-    /// Starts an array whose length is not known yet.
-    pub fn open_array(&mut self) -> Open {
-        self.items.push(Stored::Array(0));
-        Open(self.items.len() - 1)
-    }
-
-    /// Ends an array begun by [`Reply::open_array`].
-    pub fn close(&mut self, open: Open, len: usize) {
-        self.items[open.0] = Stored::Array(len);
-    }
-
     /// All elements in wire order.
     pub fn items(&self) -> impl Iterator<Item = Item<'_>> {
         self.items.iter().map(|item| match *item {
@@ -119,16 +98,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_come_back_in_order_and_open_arrays_get_their_length() {
+    fn items_come_back_in_order() {
         let mut reply = Reply::default();
-        let open = reply.open_array();
+        reply.array(3);
         reply.int(-1);
         reply.bulk(b"a\0b");
         reply.null();
-        reply.close(open, 3);
         let items: Vec<_> = reply.items().collect();
         assert_eq!(items, [Item::Array(3), Item::Int(-1), Item::Bulk(b"a\0b"), Item::Null]);
         reply.clear();
-        assert!(reply.is_empty());
+        assert_eq!(reply.items().count(), 0);
     }
 }

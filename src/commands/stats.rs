@@ -103,9 +103,10 @@ fn one_type(reply: &mut Reply, entry: &Type, now: Millis) {
 }
 
 fn percentiles(reply: &mut Reply, histogram: &Histogram, names: [&str; 3]) {
-    for (name, percent) in names.into_iter().zip([50, 95, 99]) {
+    let values = histogram.percentiles([50, 95, 99]).map_or([None; 3], |values| values.map(Some));
+    for (name, value) in names.into_iter().zip(values) {
         reply.bulk(name.as_bytes());
-        number(reply, histogram.percentile(percent));
+        number(reply, value);
     }
 }
 

@@ -21,6 +21,7 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
     sink.int(next_sequence.0 as i64);
     sink.int(latest.0 as i64);
     sink.int(i64::from(space.paused()));
+    sink.int(i64::from(space.incomplete()));
     sink.end();
     let mut types: Vec<&Type> = space.types().iter().map(|(_, entry)| entry).collect();
     types.sort_unstable_by_key(|entry| &*entry.name);

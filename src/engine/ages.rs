@@ -59,6 +59,9 @@ impl Ages {
         while self.buckets.front().is_some_and(|bucket| bucket.count == 0) {
             self.buckets.pop_front();
         }
+        if self.buckets.is_empty() && self.buckets.capacity() > 16 {
+            self.buckets = VecDeque::new();
+        }
     }
 
     /// Since when the oldest has been ready.
@@ -69,6 +72,11 @@ impl Ages {
     /// How many are ready.
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|bucket| bucket.count).sum()
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.buckets.capacity() * size_of::<Bucket>()
     }
 
     fn merge(&mut self) {

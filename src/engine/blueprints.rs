@@ -3,13 +3,14 @@
 //! The primary chooses the id of a new blueprint and the effect carries it, so all copies of a
 //! space agree on ids without agreeing on the order of a free list.
 
-use super::draft::Draft;
+use super::draft::{Draft, TaskOptions};
 use super::limits::MAX_BLUEPRINT_ID;
 use super::shape::Shape;
+use super::split_table::SplitTable;
 use super::types::Types;
 use super::units::{BlueprintId, TaskIndex, TypeId};
-use hashbrown::{DefaultHashBuilder, HashTable};
-use std::hash::{BuildHasher, Hasher};
+use hashbrown::DefaultHashBuilder;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 /// One interned shape.
 #[derive(Clone, Debug)]
@@ -55,14 +56,25 @@ impl Blueprint {
     }
 }
 
-/// Name and type of each task, which is what blueprints are hashed by.
-fn of_shape<'a>(
-    shape: &'a Shape,
-    types: &'a [TypeId],
-    names: &'a Types,
-) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-    let type_of = |task| &*names.at(types[shape.type_of(task)]).name;
-    shape.names().zip(shape.indexes()).map(move |(name, task)| (name, type_of(task)))
+/// Everything that is said of a task: shapes that differ in anything must hash differently, or
+/// workflows with a priority each would all lie in one chain.
+fn hash_task<'a>(
+    hasher: &mut impl Hasher,
+    name: &[u8],
+    type_name: &[u8],
+    options: TaskOptions,
+    parents: impl ExactSizeIterator<Item = &'a [u8]>,
+) {
+    hasher.write_usize(name.len());
+    hasher.write(name);
+    hasher.write_usize(type_name.len());
+    hasher.write(type_name);
+    options.hash(hasher);
+    hasher.write_usize(parents.len());
+    for parent in parents {
+        hasher.write_usize(parent.len());
+        hasher.write(parent);
+    }
 }
 
 /// Blueprints of one page.
@@ -78,7 +90,7 @@ pub struct Blueprints {
     next: u32,
     /// Ids below `next` that may be vacant.
     free: Vec<u32>,
-    by_content: HashTable<u32>,
+    by_content: SplitTable<u32>,
     hasher: DefaultHashBuilder,
     heap_bytes: usize,
 }
@@ -96,7 +108,7 @@ impl Blueprints {
 
     /// The blueprint with this content.
     pub fn find(&self, shape: &Shape, types: &[TypeId], names: &Types) -> Option<BlueprintId> {
-        let hash = self.hash(of_shape(shape, types, names));
+        let hash = self.hash(shape, types, names);
         let same = |&id: &u32| {
             let blueprint = self.get(BlueprintId(id));
             blueprint.hash == hash && *blueprint.types == *types && blueprint.shape == *shape
@@ -108,8 +120,12 @@ impl Blueprints {
     /// word what the blueprint holds, parents in the same order and no children. Such a draft needs
     /// no checking and no shape of its own, which halves the cost of a push.
     pub fn recognise(&self, draft: &Draft<'_>, names: &Types) -> Option<BlueprintId> {
-        let of_draft = draft.tasks.iter().map(|task| (task.name.as_bytes(), task.type_name.as_bytes()));
-        let hash = self.hash(of_draft);
+        let mut hasher = self.hasher.build_hasher();
+        for task in &draft.tasks {
+            let parents = task.parents.iter().map(|parent| parent.as_bytes());
+            hash_task(&mut hasher, task.name.as_bytes(), task.type_name.as_bytes(), task.options, parents);
+        }
+        let hash = hasher.finish();
         let same = |&id: &u32| {
             let blueprint = self.get(BlueprintId(id));
             blueprint.hash == hash && blueprint.is_word_for_word(draft, names)
@@ -117,11 +133,12 @@ impl Blueprints {
         self.by_content.find(hash, same).map(|&id| BlueprintId(id))
     }
 
-    fn hash<'a>(&self, tasks: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> u64 {
+    fn hash(&self, shape: &Shape, types: &[TypeId], names: &Types) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        for (name, type_name) in tasks {
-            hasher.write(name);
-            hasher.write(type_name);
+        for (name, task) in shape.names().zip(shape.indexes()) {
+            let type_name = &names.at(types[shape.type_of(task)]).name;
+            let parents = shape.parents(task).map(|parent| shape.name(parent));
+            hash_task(&mut hasher, name, type_name, shape.options(task), parents);
         }
         hasher.finish()
     }
@@ -178,7 +195,7 @@ impl Blueprints {
             self.pages.resize_with(number + 1, || None);
         }
         self.next = self.next.max(id.0 + 1);
-        let hash = self.hash(of_shape(&shape, &types, names));
+        let hash = self.hash(&shape, &types, names);
         let blueprint = Box::new(Blueprint { shape, types, name: name.into(), hash, uses: 0 });
         self.heap_bytes += blueprint.heap_bytes();
         let page = self.pages[number].get_or_insert_with(|| Box::new([const { None }; PAGE]));
@@ -187,10 +204,25 @@ impl Blueprints {
             self.free.pop();
         }
         let Blueprints { pages, by_content, .. } = self;
-        by_content.insert_unique(hash, id.0, |&other| {
+        by_content.insert(hash, id.0, |&other| {
             let page = pages[other as usize / PAGE].as_ref().expect("interned blueprints exist");
             page[other as usize % PAGE].as_ref().expect("interned blueprints exist").hash
         });
+    }
+
+    /// Remembers the ids that are vacant among those in use, after all were inserted.
+    pub fn find_vacant(&mut self) {
+        let pages = self.pages.iter().enumerate().filter_map(|(number, page)| Some((number, page.as_ref()?)));
+        let vacant = pages.flat_map(|(number, page)| {
+            let places = page.iter().enumerate().filter(|(_, entry)| entry.is_none());
+            places.map(move |(place, _)| (number * PAGE + place) as u32)
+        });
+        self.free = vacant.filter(|&id| id < self.next).collect();
+    }
+
+    /// What measuring costs, in steps.
+    pub fn parts(&self) -> usize {
+        self.pages.len() + self.by_content.parts()
     }
 
     /// One more workflow uses it.
@@ -207,9 +239,7 @@ impl Blueprints {
         }
         let (hash, bytes) = (blueprint.hash, blueprint.heap_bytes());
         self.heap_bytes -= bytes;
-        if let Ok(found) = self.by_content.find_entry(hash, |&other| other == id.0) {
-            found.remove();
-        }
+        self.by_content.remove(hash, |&other| other == id.0);
         let page = &mut self.pages[id.0 as usize / PAGE];
         let entries = page.as_mut().expect("a workflow's blueprint exists");
         entries[id.0 as usize % PAGE] = None;
@@ -227,7 +257,7 @@ impl Blueprints {
         self.heap_bytes
             + self.pages.capacity() * 8
             + self.pages.iter().flatten().count() * size_of::<Page>()
-            + self.by_content.allocation_size()
+            + self.by_content.heap_bytes()
             + self.free.capacity() * 4
     }
 }

@@ -76,6 +76,8 @@ pub enum Invalid {
         /// Its name.
         task: String,
     },
+    /// All payloads together are too long.
+    PayloadsTooLong,
     /// A task whose payload is too long.
     PayloadTooLong {
         /// Its name.

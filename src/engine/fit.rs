@@ -23,6 +23,7 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
         Effect::Push(ref push) => push_fits(space, push),
         Effect::Claim(lease) => {
             need(has_room_for_worker(space, lease.worker), "one worker more than there is room for")?;
+            need(!lease.grants.is_empty(), "a claim of nothing")?;
             distinct(lease.grants)?;
             lease.grants.iter().try_for_each(|grant| {
                 need(state(grant.task)? == TaskState::Ready, "a claim of a task that is not ready")
@@ -30,6 +31,7 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
         }
         Effect::Resume(lease) => {
             need(has_room_for_worker(space, lease.worker), "one worker more than there is room for")?;
+            need(!lease.grants.is_empty(), "a resumption of nothing")?;
             distinct(lease.grants)?;
             lease.grants.iter().try_for_each(|grant| {
                 need(state(grant.task)? == TaskState::Running, "a resumption of a task that is not running")

@@ -24,26 +24,21 @@ impl Histogram {
         self.count += 1;
     }
 
-    /// Number of values.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// The value that `percent` of all values do not exceed, at most 1/8 too high; `None` when
-    /// there are no values.
-    pub fn percentile(&self, percent: u64) -> Option<u64> {
+    /// For each of some ascending percentages the value that so many do not exceed, at most 1/8 too
+    /// high; `None` when there are no values. One walk for all.
+    pub fn percentiles<const N: usize>(&self, percentages: [u64; N]) -> Option<[u64; N]> {
         if self.count == 0 {
             return None;
         }
-        let rank = (u128::from(self.count) * u128::from(percent)).div_ceil(100).max(1);
-        let mut seen = 0u128;
-        for (bucket, &count) in self.buckets.iter().enumerate() {
-            seen += u128::from(count);
-            if seen >= rank {
-                return Some(upper_end(bucket));
+        let (mut bucket, mut seen) = (0, u128::from(self.buckets[0]));
+        Some(percentages.map(|percent| {
+            let rank = (u128::from(self.count) * u128::from(percent)).div_ceil(100).max(1);
+            while seen < rank {
+                bucket += 1;
+                seen += u128::from(self.buckets[bucket]);
             }
-        }
-        unreachable!("the buckets add up to the count")
+            upper_end(bucket)
+        }))
     }
 
     /// The buckets, lowest first, for files and digests.
@@ -100,12 +95,12 @@ mod tests {
         let mut random = crate::sim::random::Random::new(3);
         let mut histogram = Histogram::default();
         let mut values: Vec<u64> = (0..1_000).map(|_| random.below(100_000)).collect();
-        assert_eq!(histogram.percentile(50), None);
+        assert_eq!(histogram.percentiles([50]), None);
         values.iter().for_each(|&value| histogram.record(value));
         values.sort_unstable();
-        for percent in [1, 50, 95, 99, 100] {
+        let percentages = [1, 50, 95, 99, 100];
+        for (percent, shown) in percentages.into_iter().zip(histogram.percentiles(percentages).unwrap()) {
             let exact = values[(values.len() * percent as usize).div_ceil(100) - 1];
-            let shown = histogram.percentile(percent).unwrap();
             assert!(shown >= exact && shown <= exact + exact / 8 + 1, "p{percent}: {shown} for {exact}");
         }
         assert_eq!(Histogram::from_buckets(histogram.buckets().to_vec()), Some(histogram));

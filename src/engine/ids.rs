@@ -1,10 +1,11 @@
 //! From workflow ids to slots. An integer id lies in the workflow's record; a text id lies once in
 //! a side table here. The index itself holds slots only: 5 bytes each before the load factor.
 
+use super::split_table::SplitTable;
 use super::units::Slot;
 use super::workflow::StoredId;
 use super::workflows::Workflows;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 /// A workflow id as clients write it.
@@ -64,7 +65,7 @@ pub fn write_integer(mut value: u64, out: &mut Vec<u8>) {
 /// The index; see the module's prose.
 #[derive(Clone, Debug, Default)]
 pub struct Ids {
-    slots: HashTable<Slot>,
+    slots: SplitTable<Slot>,
     texts: Vec<Box<[u8]>>,
     free: Vec<u32>,
     text_bytes: usize,
@@ -115,16 +116,14 @@ impl Ids {
                 StoredId::Text(place) => Id::Text(&texts[place as usize]),
             })
         };
-        slots.insert_unique(hash_of(slot), slot, |&other| hash_of(other));
+        slots.insert(hash_of(slot), slot, |&other| hash_of(other));
     }
 
     /// Removes a workflow that still lies in `slot`.
     pub fn remove(&mut self, slot: Slot, workflows: &Workflows) {
         let stored = workflows.at(slot).id();
         let hash = self.hasher.hash_one(self.id(stored));
-        if let Ok(entry) = self.slots.find_entry(hash, |&other| other == slot) {
-            entry.remove();
-        }
+        self.slots.remove(hash, |&other| other == slot);
         if let StoredId::Text(place) = stored {
             self.text_bytes -= self.texts[place as usize].len();
             self.texts[place as usize] = Box::default();
@@ -147,7 +146,7 @@ impl Ids {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.slots.allocation_size() + self.texts.capacity() * 16 + self.text_bytes + self.free.capacity() * 4
+        self.slots.heap_bytes() + self.texts.capacity() * 16 + self.text_bytes + self.free.capacity() * 4
     }
 }
 

@@ -101,6 +101,10 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
                 ensure!(running, "{id:?} {index:?} is ready in a workflow that ended");
                 ensure!(incomplete == 0, "{id:?} {index:?} is ready before its parents");
                 ensure!(run.ready.is_some(), "{id:?} {index:?} is ready since never");
+                ensure!(
+                    !handed_out || run.started.is_some(),
+                    "{id:?} {index:?} was handed out and never started"
+                );
             }
             TaskState::Running => {
                 ensure!(incomplete == 0, "{id:?} {index:?} runs before its parents");

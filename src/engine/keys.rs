@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ready:  priority 32 | sequence 44 | task 20 | slot 32     the claim order
-//! held:         0 32 | sequence 44 | task 20 | slot 32     what a worker holds, in claim order
+//! held:         0 32 | sequence 44 | task 20 | slot 32     what a worker holds, oldest workflow first
 //! lease:        0 32 | deadline 44 | slot 32 | task 20     what runs out first
 //! ```
 

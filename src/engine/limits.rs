@@ -24,6 +24,8 @@ pub const MAX_INTEGER_ID: u64 = i64::MAX as u64 - 1;
 pub const MAX_NAME_BYTES: usize = 512;
 /// Bytes of a workflow id.
 pub const MAX_ID_BYTES: usize = 512;
+/// All payloads of a workflow: their places are 32-bit offsets.
+pub const MAX_PAYLOADS_BYTES: usize = 1 << 31;
 /// Nesting of a workflow document. Real documents nest 5 deep; nothing recurses over it.
 pub const MAX_JSON_DEPTH: usize = 100;
 /// Priorities are 0..=this; 24 bits of a workflow record.
@@ -32,6 +34,9 @@ pub const MAX_PRIORITY: u32 = (1 << 24) - 1;
 pub const DEFAULT_PRIORITY: u32 = 100;
 /// TYPES of one claim: a waiting client is enrolled once for each.
 pub const MAX_CLAIM_TYPES: usize = 1_024;
+/// Payloads, INPUT and results of one reply: no claim may fill the memory of the server. One task
+/// is always handed out.
+pub const MAX_CLAIM_BYTES: usize = 32 << 20;
 /// The longest lease in milliseconds: 30 days.
 pub const MAX_LEASE_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// The longest BLOCK in milliseconds: 100 years. Far from any overflow of server time.

@@ -12,7 +12,8 @@
 //! | `limits` | every bound, and which of them an operator may set |
 //! | `state` | task and workflow states, and the legal moves between them |
 //! | `packed` | a list of byte strings in one allocation |
-//! | `ordered` | a compact ordered set |
+//! | `ordered`, `keys` | a compact ordered set, and what it is sorted by |
+//! | `split_table` | a hash table that never grows all at once |
 //! | `histogram`, `ages` | statistics of constant size |
 //! | `draft` | a workflow as somebody asked for it, not checked yet |
 //! | `shape` | a checked DAG in flat arrays |
@@ -23,8 +24,10 @@
 //! | `space` | all of it together |
 //! | `effect`, `report` | what goes into `apply`, and what it says happened |
 //! | `plan` | decisions, read-only |
+//! | `fit` | whether an effect from outside may be applied |
 //! | `apply` | the only mutator |
 //! | `view` | a workflow and its tasks as people see them |
+//! | `restore` | putting a space together from a file |
 //! | `invariant` | what must be true of every space |
 #![forbid(unsafe_code)]
 
@@ -48,6 +51,7 @@ pub mod restore;
 pub mod runs;
 pub mod shape;
 pub mod space;
+pub mod split_table;
 pub mod state;
 pub mod types;
 pub mod units;

@@ -1,8 +1,9 @@
 //! Results and error texts. Most tasks have neither, so they lie in a table of their own; a mark in
 //! the task's state byte says whether to look.
 
+use super::split_table::SplitTable;
 use super::units::TaskRef;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher;
 
 /// What a note is.
@@ -24,7 +25,7 @@ struct Note {
 /// The table; see the module's prose.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
-    table: HashTable<Note>,
+    table: SplitTable<Note>,
     hasher: DefaultHashBuilder,
     text_bytes: usize,
 }
@@ -42,21 +43,15 @@ impl Notes {
         self.text_bytes += text.len();
         let Notes { table, hasher, .. } = self;
         let note = Note { task, kind, text: text.into() };
-        table.insert_unique(hasher.hash_one((task, kind)), note, |note| {
-            hasher.hash_one((note.task, note.kind))
-        });
+        table.insert(hasher.hash_one((task, kind)), note, |note| hasher.hash_one((note.task, note.kind)));
     }
 
     /// Drops a note if there is one.
     pub fn remove(&mut self, task: TaskRef, kind: NoteKind) {
         let hash = self.hasher.hash_one((task, kind));
         let same = |note: &Note| note.task == task && note.kind == kind;
-        if let Ok(entry) = self.table.find_entry(hash, same) {
-            let (note, _) = entry.remove();
+        if let Some(note) = self.table.remove(hash, same) {
             self.text_bytes -= note.text.len();
-            if self.table.is_empty() {
-                self.table = HashTable::new();
-            }
         }
     }
 
@@ -72,6 +67,6 @@ impl Notes {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.table.allocation_size() + self.text_bytes
+        self.table.heap_bytes() + self.text_bytes
     }
 }

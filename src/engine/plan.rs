@@ -171,10 +171,10 @@ pub fn due(space: &Space, now: Millis, limit: usize) -> Vec<TaskRef> {
     out.take(limit).map(keys::task_of_lease).collect()
 }
 
-/// The running tasks of a worker, in claim order.
-pub fn held(space: &Space, worker: &[u8]) -> Vec<TaskRef> {
+/// The running tasks of a worker, oldest workflow first, at most `limit`.
+pub fn held(space: &Space, worker: &[u8], limit: usize) -> Vec<TaskRef> {
     let worker = space.workers.find(worker).map(|id| space.workers.at(id));
-    worker.map_or_else(Vec::new, |worker| worker.held.iter().map(keys::task_of_ready).collect())
+    worker.map_or_else(Vec::new, |worker| worker.held.iter().take(limit).map(keys::task_of_ready).collect())
 }
 
 /// Whether the work of a token's holder is still wanted: false once its workflow has failed or is

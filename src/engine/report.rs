@@ -83,7 +83,7 @@ pub struct Report {
     pub readied_all: bool,
     /// What happened.
     pub events: EventSet,
-    /// Effects applied.
+    /// Changes applied: an effect is one, or one for each task it leases.
     pub applied: u64,
     /// Leases that ran out.
     pub expired: u64,

@@ -7,10 +7,13 @@
 use super::histogram::Histogram;
 use super::ids::Id;
 use super::keys;
-use super::limits::{MAX_BLUEPRINT_ID, MAX_INTEGER_ID, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES, MAX_WORKERS};
+use super::limits::{
+    MAX_BLUEPRINT_ID, MAX_ID_BYTES, MAX_INTEGER_ID, MAX_NAME_BYTES, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES,
+    MAX_WORKERS,
+};
 use super::notes::NoteKind;
 use super::runs::{PackedRun, Run};
-use super::shape::Checked;
+use super::shape::Shape;
 use super::space::Space;
 use super::state::{TaskState, WorkflowState};
 use super::units::{BlueprintId, Millis, Sequence, Slot, TaskIndex, TaskRef, TypeId};
@@ -25,6 +28,8 @@ pub struct Impossible(pub &'static str);
 pub struct Restoring {
     /// Since when each ready task has been ready.
     ready: Vec<(Millis, TypeId)>,
+    /// The space was not whole when it was saved, so it will not be whole at the end either.
+    partial: bool,
 }
 
 /// A type as a file has it.
@@ -79,6 +84,11 @@ impl Space {
         self.restoring.is_some()
     }
 
+    /// True when the file that it came from ended, and was about a space that was not whole.
+    pub fn partial(&self) -> bool {
+        self.restored && self.incomplete()
+    }
+
     /// True when anything was ever put into the space.
     pub fn begun(&self) -> bool {
         self.incomplete() || self.restored || self.next_sequence.0 > 0 || !self.types.is_empty()
@@ -91,6 +101,7 @@ impl Space {
         next_sequence: u64,
         latest: u64,
         paused: bool,
+        partial: bool,
     ) -> Result<(), Impossible> {
         if next_id > MAX_INTEGER_ID + 1 || next_sequence > MAX_SEQUENCE {
             return Err(Impossible("a counter out of range"));
@@ -99,7 +110,7 @@ impl Space {
         self.next_sequence = Sequence(next_sequence);
         self.latest = Millis(latest.min(Millis::MAX.0));
         self.paused = paused;
-        self.restoring = Some(Box::default());
+        self.restoring = Some(Box::new(Restoring { ready: Vec::new(), partial }));
         Ok(())
     }
 
@@ -114,15 +125,19 @@ impl Space {
                 self.types.at_mut(type_id).ages.add(since);
             }
         }
+        self.blueprints.find_vacant();
         super::invariant::check(self)?;
-        self.restoring = None;
         self.restored = true;
+        self.restoring = self.restoring.take().filter(|restoring| restoring.partial);
         Ok(())
     }
 
     /// A type; the order of calls is the order of ids.
     pub fn restore_type(&mut self, parts: TypeParts<'_>) -> Result<(), Impossible> {
-        if self.types.len() >= MAX_TYPES || self.types.find(parts.name).is_some() {
+        if parts.name.len() > MAX_NAME_BYTES
+            || self.types.len() >= MAX_TYPES
+            || self.types.find(parts.name).is_some()
+        {
             return Err(Impossible("a type too many"));
         }
         let id = self.types.intern(parts.name);
@@ -137,26 +152,34 @@ impl Space {
 
     /// A worker's name; the order of calls is the order of ids.
     pub fn restore_worker(&mut self, name: &[u8]) -> Result<(), Impossible> {
-        if self.workers.len() >= MAX_WORKERS || self.workers.find(name).is_some() {
+        if name.len() > MAX_NAME_BYTES
+            || self.workers.len() >= MAX_WORKERS
+            || self.workers.find(name).is_some()
+        {
             return Err(Impossible("a worker too many"));
         }
         self.workers.intern(name);
         Ok(())
     }
 
-    /// A blueprint under the id it had.
+    /// A blueprint under the id it had. `types` are those that the shape counts, each once.
     pub fn restore_blueprint(
         &mut self,
         id: BlueprintId,
-        checked: Checked,
+        shape: Shape,
+        types: &[TypeId],
         name: &[u8],
     ) -> Result<(), Impossible> {
         if self.blueprints.contains(id) || id.0 > MAX_BLUEPRINT_ID {
             return Err(Impossible("a blueprint under a taken id"));
         }
-        let types: Option<Box<[TypeId]>> = checked.types.iter().map(|name| self.types.find(name)).collect();
-        let types = types.ok_or(Impossible("a blueprint of an unknown type"))?;
-        self.blueprints.insert(id, checked.shape, types, name, &self.types);
+        if types.iter().any(|id| id.0 as usize >= self.types.len()) {
+            return Err(Impossible("a blueprint of an unknown type"));
+        }
+        if name.len() > MAX_NAME_BYTES {
+            return Err(Impossible("a name that is too long"));
+        }
+        self.blueprints.insert(id, shape, types.into(), name, &self.types);
         Ok(())
     }
 
@@ -170,6 +193,10 @@ impl Space {
         }
         if self.find(parts.id).is_some() {
             return Err(Impossible("an id twice"));
+        }
+        let long_id = matches!(parts.id, Id::Text(text) if text.len() > MAX_ID_BYTES);
+        if long_id || parts.own_name.is_some_and(|name| name.len() > MAX_NAME_BYTES) {
+            return Err(Impossible("an id or a name that is too long"));
         }
         if parts.priority > MAX_PRIORITY
             || parts.created > Millis::MAX

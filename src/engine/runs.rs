@@ -4,6 +4,7 @@
 //! the first task is claimed: a workflow that waits has none. When the workflow completed they
 //! are sealed into a packed list of 8 to 12 bytes a task.
 
+use super::limits::MAX_ATTEMPT;
 use super::packed::{put_varint, take_varint};
 use super::units::{Millis, Nonce, WorkerId};
 
@@ -59,7 +60,7 @@ impl PackedRun {
         };
         PackedRun {
             nonce: run.nonce.0,
-            attempt: run.attempt.min(u32::from(u16::MAX)) as u16,
+            attempt: run.attempt.min(MAX_ATTEMPT) as u16,
             worker: run.worker.0.to_le_bytes()[..3].try_into().expect("three bytes"),
             ready: offset(run.ready),
             started: offset(run.started),

@@ -209,6 +209,11 @@ impl Space {
             + self.leases.heap_bytes()
     }
 
+    /// What [`Space::memory`] costs, in steps: it looks at each type, worker and page.
+    pub fn measuring_cost(&self) -> usize {
+        self.types.len() + self.workers.len() + self.workflows.pages() + self.blueprints.parts()
+    }
+
     /// How many pieces freeing it has to free, roughly; large ones are freed in the background.
     pub fn effort(&self) -> usize {
         1 + self.workflows.len() + self.notes.len() + self.workers.len() + self.types.len()

@@ -100,6 +100,7 @@ impl Types {
         let of = |entry: &Type| {
             entry.name.len()
                 + entry.queue.heap_bytes()
+                + entry.ages.heap_bytes()
                 + (entry.waits.buckets().len() + entry.runs.buckets().len()) * 8
         };
         self.entries.capacity() * size_of::<Type>()

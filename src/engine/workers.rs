@@ -2,8 +2,9 @@
 //! workflow remembers it.
 
 use super::ordered::OrderedSet;
+use super::split_table::SplitTable;
 use super::units::WorkerId;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher;
 
 /// One worker.
@@ -22,7 +23,7 @@ pub struct Worker {
 pub struct Workers {
     entries: Vec<Option<Worker>>,
     free: Vec<u32>,
-    by_name: HashTable<u32>,
+    by_name: SplitTable<u32>,
     hasher: DefaultHashBuilder,
     name_bytes: usize,
 }
@@ -62,7 +63,7 @@ impl Workers {
             }
         };
         let Workers { entries, by_name, hasher, .. } = self;
-        by_name.insert_unique(hasher.hash_one(name), id, |&other| {
+        by_name.insert(hasher.hash_one(name), id, |&other| {
             hasher.hash_one(&*entries[other as usize].as_ref().expect("named workers exist").name)
         });
         WorkerId(id)
@@ -97,9 +98,7 @@ impl Workers {
         }
         debug_assert!(worker.held.is_empty(), "what it holds names it");
         let hash = self.hasher.hash_one(&*self.at(id).name);
-        if let Ok(entry) = self.by_name.find_entry(hash, |&other| other == id.0) {
-            entry.remove();
-        }
+        self.by_name.remove(hash, |&other| other == id.0);
         self.name_bytes -= self.at(id).name.len();
         self.entries[id.0 as usize] = None;
         self.free.push(id.0);
@@ -120,7 +119,8 @@ impl Workers {
     pub fn heap_bytes(&self) -> usize {
         let held: usize = self.iter().map(|(_, worker)| worker.held.heap_bytes()).sum();
         self.entries.capacity() * size_of::<Option<Worker>>()
-            + self.by_name.allocation_size()
+            + self.by_name.heap_bytes()
+            + self.free.capacity() * 4
             + self.name_bytes
             + held
     }

@@ -2,7 +2,7 @@
 //!
 //! A page is 14,336 bytes, exactly one of the allocator's size classes. The lowest free place is
 //! taken first, so that a space that shrank becomes dense again, and a page nobody lives on is
-//! given back. Growing never moves a record, so no push pays for the million before it.
+//! given back. Growing never moves a record.
 
 use super::units::Slot;
 use super::workflow::Workflow;
@@ -130,6 +130,11 @@ impl Workflows {
         let mut slots: Vec<_> = self.iter().map(|(slot, wf)| (wf.sequence(), slot)).collect();
         slots.sort_unstable();
         slots.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// Number of pages.
+    pub fn pages(&self) -> usize {
+        self.pages.len()
     }
 
     /// Bytes on the heap.

@@ -20,6 +20,7 @@ use super::schedule;
 use super::server::{Ctx, log_io};
 use super::value::SpaceValue;
 use crate::commands::waiting::PlaceRef;
+use crate::encoding::bytes::DecodeError;
 use crate::encoding::digest::{self, DigestSink};
 use crate::encoding::snapshot::{self, Loader};
 use crate::engine::space::Space;
@@ -71,7 +72,7 @@ unsafe fn space<'a>(value: *const c_void) -> &'a SpaceValue {
 }
 
 unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *mut c_void {
-    if version != snapshot::VERSION as c_int {
+    if version > snapshot::VERSION as c_int {
         let text = format!(
             "a space is saved in layout {version}, this module reads layout {}: \
              load it with the version of the module that wrote it, or a newer one",
@@ -114,11 +115,13 @@ unsafe fn read_space(io: *mut raw::RedisModuleIO) -> Result<Box<Space>, String> 
         let mut length = 0;
         // SAFETY: `io` is valid; null means that the file ended early.
         let chunk = unsafe { api!(RedisModule_LoadStringBuffer(io, &mut length)) };
-        // SAFETY: `io` is valid.
-        if chunk.is_null() || unsafe { api!(RedisModule_IsIOError(io)) } != 0 {
+        if chunk.is_null() {
             return Err("a space ends early: the file or the DUMP is truncated".into());
         }
-        let result = if length == 0 {
+        // SAFETY: `io` is valid.
+        let result = if unsafe { api!(RedisModule_IsIOError(io)) } != 0 {
+            Some(Err(DecodeError::CutOff))
+        } else if length == 0 {
             None
         } else {
             // SAFETY: the server returned a buffer of this length, which is now ours.

@@ -33,7 +33,8 @@ pub fn subscribe(ctx: &Ctx<'_>) -> bool {
         // SAFETY: the context is valid.
         unsafe { api!(RedisModule_SubscribeToServerEvent(ctx.raw(), event, Some(on_event))) == OK }
     });
-    let class = raw::REDISMODULE_NOTIFY_GENERIC;
+    let class =
+        raw::REDISMODULE_NOTIFY_GENERIC | raw::REDISMODULE_NOTIFY_EXPIRED | raw::REDISMODULE_NOTIFY_EVICTED;
     // SAFETY: the context is valid.
     all && unsafe { api!(RedisModule_SubscribeToKeyspaceEvents(ctx.raw(), class, Some(on_key))) == OK }
 }
@@ -106,7 +107,7 @@ unsafe extern "C" fn on_key(
     let target = Target { db: ctx.db(), name };
     match event {
         b"rename_to" | b"move_to" | b"copy_to" | b"restore" => named(&ctx, &target),
-        b"rename_from" | b"move_from" | b"del" => schedule::forget(target.place()),
+        b"rename_from" | b"move_from" | b"del" | b"expired" | b"evicted" => schedule::forget(target.place()),
         _ => {}
     }
     OK

@@ -12,7 +12,8 @@ const DRAWS: u64 = 4096;
 static STATE: AtomicU64 = AtomicU64::new(0);
 static LEFT: AtomicU64 = AtomicU64::new(0);
 
-/// Draws 32 bits. Only the server's main thread draws; the atomics are for the compiler.
+/// Draws 32 bits. Everything here runs under the server's global lock; the atomics are for the
+/// compiler.
 pub fn draw() -> u32 {
     let left = LEFT.load(Relaxed);
     if left == 0 {

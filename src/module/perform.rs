@@ -66,6 +66,9 @@ pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
         may_block: flags.may_block(),
     };
     let target = Target { db: ctx.db(), name: name.share() };
+    if spec.blocking && flags.may_work() && !flags.in_transaction() {
+        schedule::serve_those_before(ctx, &target);
+    }
     let mut out = outcomes::borrow();
     match on_space(ctx, &target, &conditions, &mut out, spec.run) {
         Err(error) => answer::error(ctx, &error),
@@ -118,7 +121,7 @@ pub fn on_space<R>(
     let Holds::Space(value) = key.holds() else {
         return result;
     };
-    value.report();
+    value.report(out.report.applied);
     let next_due = value.space.next_due();
     drop(key);
 

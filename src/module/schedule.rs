@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use hashbrown::HashMap;
 use redis_module::raw;
 
+use super::blocking;
 use super::grace;
 use super::info::COUNTERS;
 use super::key::{Mode, OwnedString, Target};
@@ -162,6 +163,22 @@ pub fn cron(ctx: &Ctx<'_>) {
     }
 }
 
+/// Whoever waits at a key was there before a client that asks now: what is due, or was put off to a
+/// timer, is done first. Costs one look when nobody waits.
+pub fn serve_those_before(ctx: &Ctx<'_>, target: &Target<'_>) {
+    if !blocking::any_at(target.place()) {
+        return;
+    }
+    let place = target.place().own();
+    if with_schedule(|schedule| schedule.deferred.remove(&place)) {
+        wake::serve_at(ctx, target);
+    }
+    let (now, expire_from) = (live_time(), grace::expire_from());
+    if expire_from <= now {
+        sweep_space(ctx, target, now, expire_from);
+    }
+}
+
 /// One bounded amount of work.
 fn turn(ctx: &Ctx<'_>) {
     if !ctx.may_work() || with_schedule(|schedule| std::mem::replace(&mut schedule.in_turn, true)) {
@@ -188,7 +205,10 @@ fn sweep_one(ctx: &Ctx<'_>, place: &Place, now: Millis, expire_from: Millis) -> 
         return 0;
     }
     let name = OwnedString::new(&place.key);
-    let target = Target { db: place.db, name: name.name() };
+    sweep_space(ctx, &Target { db: place.db, name: name.name() }, now, expire_from)
+}
+
+fn sweep_space(ctx: &Ctx<'_>, target: &Target<'_>, now: Millis, expire_from: Millis) -> usize {
     let conditions = Conditions {
         args: &[],
         mode: Mode::Change,
@@ -198,7 +218,7 @@ fn sweep_one(ctx: &Ctx<'_>, place: &Place, now: Millis, expire_from: Millis) -> 
         may_block: false,
     };
     let mut out = outcomes::borrow();
-    let next = on_space(ctx, &target, &conditions, &mut out, |call| {
+    let next = on_space(ctx, target, &conditions, &mut out, |call| {
         if !matches!(call.value, Value::Space(_)) {
             return Ok(None);
         }
@@ -213,6 +233,6 @@ fn sweep_one(ctx: &Ctx<'_>, place: &Place, now: Millis, expire_from: Millis) -> 
     if let Ok(Some(due)) = next {
         note(target.place(), due);
     }
-    wake::after(ctx, &target, &out.report);
+    wake::after(ctx, target, &out.report);
     out.report.expired as usize
 }

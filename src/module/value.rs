@@ -12,6 +12,8 @@ pub struct SpaceValue {
     /// The space.
     pub space: Space,
     reported: Reported,
+    /// Changes since memory was measured.
+    unmeasured: usize,
 }
 
 /// What all spaces hold together.
@@ -48,8 +50,8 @@ impl SpaceValue {
     /// A value for a space that is about to get a key.
     pub fn new(space: Space) -> Box<SpaceValue> {
         GAUGES.spaces.fetch_add(1, Relaxed);
-        let mut value = Box::new(SpaceValue { space, reported: NOTHING });
-        value.report();
+        let mut value = Box::new(SpaceValue { space, reported: NOTHING, unmeasured: usize::MAX - 1 });
+        value.report(1);
         value
     }
 
@@ -58,10 +60,18 @@ impl SpaceValue {
         size_of::<SpaceValue>() - size_of::<Space>() + self.space.memory()
     }
 
-    /// Brings the gauges up to date after the space changed.
-    pub fn report(&mut self) {
+    /// Brings the gauges up to date after so many changes. Memory is measured only once in as
+    /// many changes as measuring has steps, so that its share of a change is one step.
+    pub fn report(&mut self, changes: u64) {
         let Totals { workflows, tasks, .. } = self.space.totals();
-        self.become_reported(Reported { workflows, tasks, memory: self.memory() as u64 });
+        self.unmeasured = self.unmeasured.saturating_add(changes as usize);
+        let memory = if self.unmeasured > self.space.measuring_cost() {
+            self.unmeasured = 0;
+            self.memory() as u64
+        } else {
+            self.reported.memory
+        };
+        self.become_reported(Reported { workflows, tasks, memory });
     }
 
     fn become_reported(&mut self, now: Reported) {

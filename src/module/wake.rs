@@ -2,7 +2,8 @@
 //! served in order of arrival, one task waking one client.
 //!
 //! This runs inside the command that made the tasks ready, so AOF and replicas see both in order
-//! and as one transaction. In MULTI and in a script it is put off to the end of the transaction.
+//! and as one transaction. After MULTI and scripts a timer does it, at once: what is
+//! inside must not see a claim that came in between.
 //!
 //! Each ready type has one candidate, its oldest waiter; the oldest candidate goes first. A
 //! candidate is looked up again when its turn comes: serving others can only have made the type
@@ -50,9 +51,13 @@ pub fn after(ctx: &Ctx<'_>, target: &Target<'_>, report: &Report) {
 pub fn at(ctx: &Ctx<'_>, place: &Place) {
     if ctx.select(place.db) && blocking::any_at(place.view()) {
         let name = OwnedString::new(&place.key);
-        let target = Target { db: place.db, name: name.name() };
-        serve_all(ctx, &target, |space| candidates(space, &target, space.claimable_types()));
+        serve_at(ctx, &Target { db: place.db, name: name.name() });
     }
+}
+
+/// Wakes at an open key whatever can be claimed there.
+pub fn serve_at(ctx: &Ctx<'_>, target: &Target<'_>) {
+    serve_all(ctx, target, |space| candidates(space, target, space.claimable_types()));
 }
 
 fn serve_all(ctx: &Ctx<'_>, target: &Target<'_>, collect: impl FnOnce(&Space) -> Candidates) {

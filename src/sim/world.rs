@@ -134,7 +134,7 @@ impl World {
         let found = match (&result, self.out.block.take()) {
             (Err(error), _) => Answer::Error(first_word(error)),
             (Ok(()), Some(claim)) => {
-                if !self.out.reply.is_empty() {
+                if self.out.reply.items().next().is_some() {
                     return Err("a reply to a client that waits".to_owned());
                 }
                 self.waiting.push(Waiting { args: args.to_vec(), claim });
@@ -204,7 +204,7 @@ impl World {
         let found = match served {
             Err(error) => return Err(format!("{error:?}")),
             Ok(true) => Answer::Reply(tree::read(&self.out.reply)?),
-            Ok(false) if self.out.reply.is_empty() => Answer::Blocks,
+            Ok(false) if self.out.reply.items().next().is_none() => Answer::Blocks,
             Ok(false) => return Err("a reply to a client that goes on waiting".to_owned()),
         };
         compare(&expected, &found, None)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! chunk     := tag (1 byte), content
-//! header    'H'  layout, next id, next sequence, latest time, paused
+//! header    'H'  layout, next id, next sequence, latest time, paused, not whole
 //! types     'T'  count, then each: name, paused, completed, failed, waits, runs
 //! workers   'W'  count, then each: name; numbered from 0 over all such chunks
 //! blueprints 'B' count, then each: id, name, its tasks as type, name, parents, options
@@ -61,7 +61,8 @@ const VOID: u8 = 1 << 3;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encoding::bytes::DecodeError;
+    use crate::encoding::bytes::{DecodeError, put_text};
+    use crate::engine::state::TaskState;
 
     fn finish(chunks: &[&[u8]]) -> Result<(), DecodeError> {
         let mut loader = Loader::new();
@@ -87,5 +88,50 @@ mod tests {
     fn a_newer_layout_is_refused_by_its_number() {
         assert_eq!(finish(&[b"H\x02"]), Err(DecodeError::Newer(2)));
         assert_eq!(finish(&[b"X"]), Err(DecodeError::Impossible("a section that is not known")));
+    }
+
+    fn text(bytes: &mut Vec<u8>, text: &[u8]) {
+        put_text(bytes, text);
+    }
+
+    /// A space with one type and one task, whose workflow says `tasks` of it.
+    fn one_task(tasks: &[u8]) -> Result<(), DecodeError> {
+        let mut types = b"T\x01".to_vec();
+        text(&mut types, b"t");
+        types.extend([0, 0, 0, 0, 0]);
+        let mut blueprint = b"B\x01\0\0\x01\0".to_vec();
+        text(&mut blueprint, b"a");
+        blueprint.extend([0, 0, 0]);
+        let mut workflow = b"F\x01\0\0\x01\x14\0\x64\0".to_vec();
+        workflow.extend_from_slice(tasks);
+        let header = b"H\x01\x02\x01\x0a\0\0";
+        finish(&[header, &types, b"W\x01\x01w", &blueprint, &workflow, b"E\x01\x01\x01\x01\0"])
+    }
+
+    /// A task that was handed out without ever having started: a late acknowledgement asked when it
+    /// had started and ended the server.
+    #[test]
+    fn a_task_that_was_handed_out_has_started() {
+        let ready = |started: u8| {
+            let run = [1, 1, 7, 7, 7, 7, 0, started, 0];
+            one_task(&[&[super::kind::RUNS, TaskState::Ready as u8, 0][..], &run].concat())
+        };
+        assert_eq!(ready(1), Ok(()));
+        assert!(matches!(ready(0), Err(DecodeError::Broken(_))), "{:?}", ready(0));
+    }
+
+    /// A name was copied for each edge that led from it: 200 kB of edges became 2 GB.
+    #[test]
+    fn a_long_name_with_many_edges_is_refused() {
+        let mut blueprint = b"B\x01\0\0\x02\0".to_vec();
+        text(&mut blueprint, &vec![b'n'; 10_000]);
+        blueprint.extend([0, 0, 0, 0]);
+        text(&mut blueprint, b"child");
+        blueprint.extend([0xc0, 0x9a, 0x0c]);
+        blueprint.extend(vec![0; 200_000]);
+        blueprint.extend([0, 0]);
+        let long = DecodeError::Impossible("a task without a name, or with a long one");
+        let header = b"H\x01\x01\0\0\0\0";
+        assert_eq!(finish(&[header, b"T\x01\x01t\0\0\0\0\0", &blueprint]), Err(long));
     }
 }

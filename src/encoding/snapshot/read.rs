@@ -2,18 +2,17 @@
 
 use super::{VERSION, VOID, flag, kind};
 use crate::encoding::bytes::{DecodeError, Source};
-use crate::engine::draft::{Draft, DraftTask, TaskOptions};
+use crate::engine::draft::TaskOptions;
 use crate::engine::histogram::{BUCKETS, Histogram};
 use crate::engine::ids::Id;
-use crate::engine::limits::{MAX_LEASE_MS, MAX_PRIORITY, Settings};
+use crate::engine::limits::{MAX_ATTEMPT, MAX_EDGES, MAX_LEASE_MS, MAX_PRIORITY};
 use crate::engine::notes::NoteKind;
 use crate::engine::restore::{TypeParts, WorkflowParts};
 use crate::engine::runs::Run;
-use crate::engine::shape::Shape;
+use crate::engine::shape::{Shape, distinct};
 use crate::engine::space::Space;
 use crate::engine::state::{TaskState, WorkflowState};
 use crate::engine::units::{BlueprintId, Millis, Nonce, Sequence, TaskIndex, TypeId, WorkerId};
-use std::borrow::Cow;
 
 /// A space being put together from chunks.
 ///
@@ -43,7 +42,7 @@ impl Loader {
 
     /// The space, if it is whole and breaks no rule.
     pub fn finish(self) -> Result<Box<Space>, DecodeError> {
-        if self.space.incomplete() || !self.space.begun() {
+        if !self.space.begun() || (self.space.incomplete() && !self.space.partial()) {
             return Err(DecodeError::CutOff);
         }
         Ok(self.space)
@@ -52,6 +51,7 @@ impl Loader {
 
 /// Takes the next chunk of a snapshot into a space that is new, or that the chunks before went
 /// into. The space is incomplete from the header to the end, which checks that it breaks no rule.
+/// One that was incomplete when it was saved stays so: what is missing is not made good by a save.
 pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
     let mut source = Source(chunk);
     let tag = source.byte()?;
@@ -59,7 +59,7 @@ pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
     match tag {
         b'H' if reader.space.begun() => return Err(DecodeError::Impossible("a second header")),
         b'H' => reader.header(&mut source)?,
-        b'T' | b'W' | b'B' | b'F' | b'N' | b'E' if !reader.space.incomplete() => {
+        b'T' | b'W' | b'B' | b'F' | b'N' | b'E' if !reader.space.incomplete() || reader.space.partial() => {
             return Err(DecodeError::Impossible("a section before the header or after the end"));
         }
         b'T' => reader.each(&mut source, Reader::type_)?,
@@ -101,8 +101,8 @@ impl Reader<'_> {
             return Err(DecodeError::Newer(version));
         }
         let (next_id, next_sequence, latest) = (source.int()?, source.int()?, source.int()?);
-        let paused = truth(source)?;
-        Ok(self.space.restore_header(next_id, next_sequence, latest, paused)?)
+        let (paused, partial) = (truth(source)?, truth(source)?);
+        Ok(self.space.restore_header(next_id, next_sequence, latest, paused, partial)?)
     }
 
     fn type_(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
@@ -125,17 +125,17 @@ impl Reader<'_> {
         let id = BlueprintId(source.int32()?);
         let name = source.text()?;
         let count = source.count(5)?;
-        let mut tasks = Vec::with_capacity(count);
-        let mut parents = Vec::with_capacity(count);
-        for _ in 0..count {
-            let type_id = source.int()?;
-            if type_id >= self.space.types().len() as u64 {
-                return Err(DecodeError::Impossible("a task of an unknown type"));
-            }
-            let name = utf8(source.text()?)?;
-            parents.push(Source(source.0));
+        let (mut names, mut types, mut options) = (Vec::new(), Vec::new(), Vec::new());
+        let mut edges = Vec::new();
+        for task in 0..count as u32 {
+            let type_id = u16::try_from(source.int()?);
+            types.push(TypeId(type_id.map_err(|_| DecodeError::Impossible("a task of an unknown type"))?));
+            names.push(source.text()?);
             for _ in 0..source.count(1)? {
-                source.int()?;
+                edges.push((source.int32()?, task));
+            }
+            if edges.len() > MAX_EDGES {
+                return Err(DecodeError::Impossible("more edges than a shape can have"));
             }
             let priority = source.int()?.checked_sub(1);
             let lease_ms = Some(source.int()?).filter(|&lease| lease > 0);
@@ -144,23 +144,11 @@ impl Reader<'_> {
             {
                 return Err(DecodeError::Impossible("an option out of range"));
             }
-            let options = TaskOptions { priority: priority.map(|p| p as u32), lease_ms };
-            let type_name = utf8(self.space.type_name(TypeId(type_id as u16)))?;
-            tasks.push(DraftTask { name, type_name, options, ..DraftTask::default() });
+            options.push(TaskOptions { priority: priority.map(|p| p as u32), lease_ms });
         }
-        // Parents may come after their children, so their names are known only now.
-        for (place, mut source) in parents.into_iter().enumerate() {
-            for _ in 0..source.count(1)? {
-                let parent =
-                    tasks.get(source.int()? as usize).ok_or(DecodeError::Impossible("an unknown parent"))?;
-                let name = parent.name.clone();
-                tasks[place].parents.push(name);
-            }
-        }
-        let draft = Draft { tasks, ..Draft::default() };
-        let checked = Shape::check(&draft, &Settings::widest());
-        let checked = checked.map_err(|_| DecodeError::Impossible("a shape that is no workflow"))?;
-        Ok(self.space.restore_blueprint(id, checked, name)?)
+        let (types, type_of) = distinct(types.into_iter());
+        let shape = Shape::rebuild(&names, &type_of, &options, edges)?;
+        Ok(self.space.restore_blueprint(id, shape, &types, name)?)
     }
 
     fn workflows(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
@@ -274,7 +262,7 @@ impl Reader<'_> {
 
     fn run(&self, source: &mut Source<'_>, created: Millis) -> Result<Run, DecodeError> {
         let attempt = source.int32()?;
-        if attempt > u32::from(u16::MAX) {
+        if attempt > MAX_ATTEMPT {
             return Err(DecodeError::Impossible("an attempt out of range"));
         }
         let mut run = Run { attempt, ready: time(source, created)?, ..Run::NONE };
@@ -341,11 +329,6 @@ fn truth(source: &mut Source<'_>) -> Result<bool, DecodeError> {
         1 => Ok(true),
         _ => Err(DecodeError::Impossible("a flag that is not known")),
     }
-}
-
-fn utf8(text: &[u8]) -> Result<Cow<'static, str>, DecodeError> {
-    let text = str::from_utf8(text).map_err(|_| DecodeError::Impossible("a name that is not UTF-8"))?;
-    Ok(Cow::Owned(text.to_owned()))
 }
 
 fn unzigzag(value: u64) -> i64 {

@@ -109,6 +109,7 @@ fn header(space: &Space, out: &mut Chunks<'_>) {
     put_varint(&mut out.body, next_sequence.0);
     put_varint(&mut out.body, latest.0);
     out.body.push(u8::from(space.paused()));
+    out.body.push(u8::from(space.incomplete()));
     out.emit();
 }
 

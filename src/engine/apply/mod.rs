@@ -30,7 +30,10 @@ use super::workflow::Workflow;
 
 /// Carries an effect out and reports what happened.
 pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
-    report.applied += 1;
+    report.applied += match effect {
+        Effect::Claim(lease) | Effect::Resume(lease) => lease.grants.len() as u64,
+        _ => 1,
+    };
     match *effect {
         Effect::Push(ref push) => push::push(space, push, report),
         Effect::Claim(ref lease) => lease::claim(space, lease),

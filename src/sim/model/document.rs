@@ -30,6 +30,22 @@ const TASK_FIELDS: [&str; 9] =
 const ANCESTOR: [&str; 9] =
     ["Name", "Tasks", "Type", "Payload", "Priority", "Parents", "Children", "Workflow", "WorkflowId"];
 
+/// Whether a document is so large that it is not read to its end: more tasks than allowed, or four
+/// times more parents and children than edges are allowed.
+pub fn is_oversized(source: &[u8], moment: &Moment<'_>) -> bool {
+    let top = serde_json::from_slice(source).ok().and_then(|top| lowercase(top, &FIELDS).ok());
+    let tasks = top.and_then(|top| field::<Vec<Object>>(&top, "tasks").ok()?);
+    let tasks: Vec<Object> =
+        tasks.unwrap_or_default().into_iter().filter_map(|task| lowercase(task, &TASK_FIELDS).ok()).collect();
+    let names = |task, list| field::<Option<Vec<String>>>(task, list).ok().flatten().flatten();
+    let names: usize = tasks
+        .iter()
+        .flat_map(|task| [names(task, "parents"), names(task, "children")])
+        .map(|names| names.map_or(0, |names| names.len()))
+        .sum();
+    tasks.len() as u64 > moment.settings.max_tasks || names as u64 > 4 * moment.settings.max_edges
+}
+
 /// Reads and checks a document.
 pub fn read(source: &[u8], moment: &Moment<'_>) -> Result<Document, Refusal> {
     let top = lowercase(serde_json::from_slice(source).map_err(|_| "INVALID")?, &FIELDS)?;

@@ -31,7 +31,10 @@ impl Model {
         if input.as_ref().is_some_and(|input| input.len() as u64 > moment.settings.max_input_bytes) {
             return Err("LIMIT");
         }
-        // That the id is taken is told before that the document is too large.
+        if document::is_oversized(source, moment) {
+            return Err("LIMIT");
+        }
+        // That the id is taken is told before any other limit of the document.
         let taken = id.as_ref().is_some_and(|id| self.find(id).is_some());
         let document = match document::read(source, moment) {
             Ok(_) | Err("LIMIT") if taken => return if nx { Ok(Tree::Null) } else { Err("EXISTS") },

@@ -15,12 +15,13 @@
 //!
 //! A join is a task with two or more parents. Only joins need a counter of open parents.
 
-use super::draft::{Draft, Invalid, TaskOptions};
-use super::limits::{MAX_NAME_BYTES, Settings};
+mod check;
+
+pub use check::{Checked, distinct};
+
+use super::draft::TaskOptions;
 use super::packed;
 use super::units::TaskIndex;
-use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hash};
 
 /// The numbers of a shape, as narrow as they can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,73 +51,10 @@ pub struct Shape {
     options: Box<[TaskOptions]>,
 }
 
-/// A shape and the types it uses, by name; `type_of` counts these.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checked {
-    /// The DAG.
-    pub shape: Shape,
-    /// Its distinct types in order of first use.
-    pub types: Vec<Box<[u8]>>,
-}
-
 /// No counter: the task has at most one parent.
 const NO_JOIN: u32 = u16::MAX as u32;
 
 impl Shape {
-    /// Checks a draft against the rules and the operator's limits.
-    pub fn check(draft: &Draft<'_>, settings: &Settings) -> Result<Checked, Invalid> {
-        Shape::check_sizes(draft, settings)?;
-        let count = draft.tasks.len();
-        let edges = resolve_edges(draft, settings.max_edges)?;
-        let (types, type_of) = distinct(draft.tasks.iter().map(|task| task.type_name.as_bytes()));
-        let (options, option_of) = distinct_options(draft);
-        let shape = Shape::assemble(
-            count,
-            |index, out| out.extend_from_slice(draft.tasks[index].name.as_bytes()),
-            &edges,
-            &type_of,
-            options,
-            &option_of,
-        );
-        match shape.find_cycle() {
-            None => Ok(Checked { shape, types: types.into_iter().map(Box::from).collect() }),
-            Some(cycle) => {
-                let name = |index: &TaskIndex| draft.tasks[index.at()].name.to_string();
-                Err(Invalid::Cycle { tasks: cycle.iter().map(name).collect() })
-            }
-        }
-    }
-
-    /// Checks what a draft says one by one: numbers and lengths.
-    pub fn check_sizes(draft: &Draft<'_>, settings: &Settings) -> Result<(), Invalid> {
-        let count = draft.tasks.len();
-        if count == 0 {
-            return Err(Invalid::NoTasks);
-        }
-        if count as u64 > settings.max_tasks {
-            return Err(Invalid::TooManyTasks { tasks: count, max: settings.max_tasks });
-        }
-        if draft.name.as_ref().is_some_and(|name| name.len() > MAX_NAME_BYTES) {
-            return Err(Invalid::WorkflowNameTooLong);
-        }
-        for (index, task) in draft.tasks.iter().enumerate() {
-            if task.name.is_empty() {
-                return Err(Invalid::EmptyName { index });
-            }
-            if task.name.len() > MAX_NAME_BYTES {
-                return Err(Invalid::NameTooLong { index });
-            }
-            if task.type_name.len() > MAX_NAME_BYTES {
-                return Err(Invalid::TypeTooLong { task: task.name.to_string() });
-            }
-            if task.payload.len() as u64 > settings.max_payload_bytes {
-                let max = settings.max_payload_bytes;
-                return Err(Invalid::PayloadTooLong { task: task.name.to_string(), max });
-            }
-        }
-        Ok(())
-    }
-
     /// Puts the arrays together. `edges` are (parent, child), sorted and distinct.
     fn assemble(
         count: usize,
@@ -290,123 +228,13 @@ impl Shape {
         };
         self.names.len() + words + self.options.len() * size_of::<TaskOptions>()
     }
-
-    /// The tasks of one cycle in order, or `None`: Kahn's algorithm, and from what it leaves over
-    /// one walk along parents, which must come back to where it has been.
-    fn find_cycle(&self) -> Option<Vec<TaskIndex>> {
-        let mut open: Vec<u32> = self.indexes().map(|task| self.parents(task).len() as u32).collect();
-        let mut free: Vec<TaskIndex> = self.indexes().filter(|task| open[task.at()] == 0).collect();
-        let mut done = 0;
-        while let Some(task) = free.pop() {
-            done += 1;
-            for child in self.children(task) {
-                open[child.at()] -= 1;
-                if open[child.at()] == 0 {
-                    free.push(child);
-                }
-            }
-        }
-        if done == self.len() {
-            return None;
-        }
-        let mut task = self.indexes().find(|task| open[task.at()] > 0)?;
-        let mut step_at = vec![usize::MAX; self.len()];
-        let mut path = Vec::new();
-        while step_at[task.at()] == usize::MAX {
-            step_at[task.at()] = path.len();
-            path.push(task);
-            task = self.parents(task).find(|parent| open[parent.at()] > 0)?;
-        }
-        let mut cycle = path.split_off(step_at[task.at()]);
-        cycle.reverse();
-        Some(cycle)
-    }
-}
-
-/// All edges of a draft as (parent, child), sorted and distinct.
-fn resolve_edges(draft: &Draft<'_>, max: u64) -> Result<Vec<(u32, u32)>, Invalid> {
-    let hasher = hashbrown::DefaultHashBuilder::default();
-    let name = |index: u32| draft.tasks[index as usize].name.as_ref();
-    let mut places: HashTable<u32> = HashTable::with_capacity(draft.tasks.len());
-    for index in 0..draft.tasks.len() as u32 {
-        let hash = hasher.hash_one(name(index));
-        if places.find(hash, |&other| name(other) == name(index)).is_some() {
-            return Err(Invalid::DuplicateName { task: name(index).to_owned() });
-        }
-        places.insert_unique(hash, index, |&other| hasher.hash_one(name(other)));
-    }
-    let find = |wanted: &str| places.find(hasher.hash_one(wanted), |&other| name(other) == wanted).copied();
-    let mut edges = Vec::new();
-    for (index, task) in draft.tasks.iter().enumerate() {
-        let me = index as u32;
-        for parent in &task.parents {
-            let place = find(parent).ok_or_else(|| Invalid::UnknownParent {
-                task: task.name.to_string(),
-                parent: parent.to_string(),
-            })?;
-            edges.push((place, me));
-        }
-        for child in &task.children {
-            let place = find(child).ok_or_else(|| Invalid::UnknownChild {
-                task: task.name.to_string(),
-                child: child.to_string(),
-            })?;
-            edges.push((me, place));
-        }
-    }
-    if let Some(&(me, _)) = edges.iter().find(|(parent, child)| parent == child) {
-        return Err(Invalid::SelfEdge { task: name(me).to_owned() });
-    }
-    edges.sort_unstable();
-    edges.dedup();
-    if edges.len() as u64 > max {
-        return Err(Invalid::TooManyEdges { max });
-    }
-    Ok(edges)
-}
-
-/// The distinct items in order of first use, and for each item its place among them.
-fn distinct<T: Hash + Eq + Copy>(items: impl Iterator<Item = T>) -> (Vec<T>, Vec<u32>) {
-    let hasher = hashbrown::DefaultHashBuilder::default();
-    let mut found: Vec<T> = Vec::new();
-    let mut places: HashTable<u32> = HashTable::new();
-    let mut place_of = Vec::with_capacity(items.size_hint().0);
-    for item in items {
-        if let Some(&last) = place_of.last()
-            && found[last as usize] == item
-        {
-            place_of.push(last);
-            continue;
-        }
-        let hash = hasher.hash_one(item);
-        let place = match places.find(hash, |&place| found[place as usize] == item) {
-            Some(&place) => place,
-            None => {
-                found.push(item);
-                let place = found.len() as u32 - 1;
-                places.insert_unique(hash, place, |&place| hasher.hash_one(found[place as usize]));
-                place
-            }
-        };
-        place_of.push(place);
-    }
-    (found, place_of)
-}
-
-/// The distinct options other than none, and for each task 1 + the place of its own, 0 for none.
-fn distinct_options(draft: &Draft<'_>) -> (Vec<TaskOptions>, Vec<u32>) {
-    let none = TaskOptions::default();
-    let with_none = std::iter::once(none).chain(draft.tasks.iter().map(|task| task.options));
-    let (mut found, mut place_of) = distinct(with_none);
-    found.remove(0);
-    place_of.remove(0);
-    (found, place_of)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::draft::DraftTask;
+    use crate::engine::draft::{Draft, DraftTask, Invalid};
+    use crate::engine::limits::Settings;
 
     fn draft(tasks: &[(&'static str, &[&'static str])]) -> Draft<'static> {
         let task = |(name, parents): &(&'static str, &[&'static str])| DraftTask {

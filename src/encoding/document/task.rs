@@ -1,0 +1,115 @@
+//! One task of a document.
+
+use super::fields::{Faults, Fields, Text};
+use super::{DocumentError, PRIORITY, Place};
+use crate::engine::draft::DraftTask;
+use crate::engine::limits::MAX_LEASE_MS;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+pub(super) struct TaskSeed<'f, 's> {
+    pub(super) faults: &'f mut Faults<'s>,
+    pub(super) index: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for TaskSeed<'_, '_> {
+    type Value = DraftTask<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<DraftTask<'de>, D::Error> {
+        let place = Place::Task(self.index, None);
+        self.faults.suspected = Some(DocumentError::WrongKind(place, "tasks", "an array of objects"));
+        let fields = Fields { faults: self.faults, index: Some(self.index), seen: 0 };
+        deserializer.deserialize_map(TaskVisitor { fields })
+    }
+}
+
+struct TaskVisitor<'f, 's> {
+    fields: Fields<'f, 's>,
+}
+
+impl<'de> Visitor<'de> for TaskVisitor<'_, '_> {
+    type Value = DraftTask<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a task")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<DraftTask<'de>, A::Error> {
+        let mut task = DraftTask::default();
+        let mut fields = self.fields;
+        fields.faults.suspected = None;
+        while let Some(Text(field)) = map.next_key()? {
+            let name = &task.name;
+            match &*field {
+                "name" | "Name" => {
+                    if fields.seen & 1 != 0 {
+                        fields.once(0, "name", name)?;
+                    }
+                    let Text(name) = fields.value(&mut map, "name", "a string", "")?;
+                    fields.once(0, "name", &name)?;
+                    task.name = name;
+                }
+                "type" | "Type" => {
+                    fields.once(1, "type", name)?;
+                    let type_name: Option<Text<'de>> = fields.value(&mut map, "type", "a string", name)?;
+                    task.type_name = type_name.map_or_else(Cow::default, |Text(name)| name);
+                }
+                "payload" | "Payload" => {
+                    fields.once(2, "payload", name)?;
+                    let raw: &'de RawValue = map.next_value()?;
+                    task.payload = match payload(raw.get()) {
+                        Some(payload) => payload,
+                        None => {
+                            let place = fields.place(name);
+                            let error = DocumentError::WrongKind(place, "payload", "valid JSON");
+                            return Err(fields.faults.fail(error));
+                        }
+                    };
+                }
+                "parents" | "Parents" => {
+                    fields.once(3, "parents", name)?;
+                    task.parents = fields.names(&mut map, "parents", name)?;
+                }
+                "children" | "Children" => {
+                    fields.once(4, "children", name)?;
+                    task.children = fields.names(&mut map, "children", name)?;
+                }
+                "priority" | "Priority" => {
+                    fields.once(5, "priority", name)?;
+                    let number = fields.number(&mut map, "priority", true, PRIORITY, name)?;
+                    task.options.priority = number.map(|priority| priority as u32);
+                }
+                "lease_ms" => {
+                    fields.once(6, "lease_ms", name)?;
+                    let range = (1, MAX_LEASE_MS);
+                    task.options.lease_ms = fields.number(&mut map, "lease_ms", false, range, name)?;
+                }
+                "Workflow" | "WorkflowId" => drop(map.next_value::<IgnoredAny>()?),
+                "max_attempts" | "backoff" | "timeout_ms" | "delay_ms" => {
+                    let place = fields.place(name);
+                    return Err(fields.faults.fail(DocumentError::NotSupported(place, field.into_owned())));
+                }
+                _ => {
+                    let place = fields.place(name);
+                    return Err(fields.faults.fail(DocumentError::UnknownField(place, field.into_owned())));
+                }
+            }
+        }
+        Ok(task)
+    }
+}
+
+/// A payload as it is handed out: the text of a string, the source of anything else.
+fn payload(source: &str) -> Option<Cow<'_, str>> {
+    if source == "null" {
+        return Some(Cow::Borrowed(""));
+    }
+    let Some(text) = source.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        return Some(Cow::Borrowed(source));
+    };
+    if !text.contains('\\') {
+        return Some(Cow::Borrowed(text));
+    }
+    serde_json::from_str::<Text<'_>>(source).ok().map(|Text(text)| text)
+}

@@ -1,0 +1,242 @@
+//! From drafts and files to shapes: everything that must be true of a DAG.
+
+use super::Shape;
+use crate::engine::draft::{Draft, Invalid, TaskOptions};
+use crate::engine::limits::{MAX_EDGES, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_TASKS, Settings};
+use crate::engine::restore::Impossible;
+use crate::engine::units::TaskIndex;
+use hashbrown::HashTable;
+use std::hash::{BuildHasher, Hash};
+
+/// A shape and the types it uses, by name; `type_of` counts these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The DAG.
+    pub shape: Shape,
+    /// Its distinct types in order of first use.
+    pub types: Vec<Box<[u8]>>,
+}
+
+impl Shape {
+    /// Checks a draft against the rules and the operator's limits.
+    pub fn check(draft: &Draft<'_>, settings: &Settings) -> Result<Checked, Invalid> {
+        Shape::check_sizes(draft, settings)?;
+        let count = draft.tasks.len();
+        let edges = resolve_edges(draft, settings.max_edges)?;
+        let (types, type_of) = distinct(draft.tasks.iter().map(|task| task.type_name.as_bytes()));
+        let (options, option_of) = distinct_options(draft.tasks.iter().map(|task| task.options));
+        let shape = Shape::assemble(
+            count,
+            |index, out| out.extend_from_slice(draft.tasks[index].name.as_bytes()),
+            &edges,
+            &type_of,
+            options,
+            &option_of,
+        );
+        match shape.find_cycle() {
+            None => Ok(Checked { shape, types: types.into_iter().map(Box::from).collect() }),
+            Some(cycle) => {
+                let name = |index: &TaskIndex| draft.tasks[index.at()].name.to_string();
+                Err(Invalid::Cycle { tasks: cycle.iter().map(name).collect() })
+            }
+        }
+    }
+
+    /// A shape from a file: names, for each task the place of its type, options, and edges as
+    /// (parent, child). It is checked as a draft is.
+    pub fn rebuild(
+        names: &[&[u8]],
+        type_of: &[u32],
+        options: &[TaskOptions],
+        mut edges: Vec<(u32, u32)>,
+    ) -> Result<Shape, Impossible> {
+        let count = names.len();
+        if count == 0 || count > MAX_TASKS || edges.len() > MAX_EDGES {
+            return Err(Impossible("a shape with too few or too many tasks or edges"));
+        }
+        if names.iter().any(|name| name.is_empty() || name.len() > MAX_NAME_BYTES) {
+            return Err(Impossible("a task without a name, or with a long one"));
+        }
+        if Places::of(count, |index| names[index]).is_err() {
+            return Err(Impossible("two tasks of one name"));
+        }
+        let known = |task: u32| (task as usize) < count;
+        if edges.iter().any(|&(parent, child)| parent == child || !known(parent) || !known(child)) {
+            return Err(Impossible("an edge between tasks that are not there"));
+        }
+        edges.sort_unstable();
+        edges.dedup();
+        let (options, option_of) = distinct_options(options.iter().copied());
+        let name = |index: usize, out: &mut Vec<u8>| out.extend_from_slice(names[index]);
+        let shape = Shape::assemble(count, name, &edges, type_of, options, &option_of);
+        if shape.find_cycle().is_some() {
+            return Err(Impossible("tasks that wait for each other"));
+        }
+        Ok(shape)
+    }
+
+    /// Checks what a draft says one by one: numbers and lengths.
+    pub fn check_sizes(draft: &Draft<'_>, settings: &Settings) -> Result<(), Invalid> {
+        let count = draft.tasks.len();
+        if count == 0 {
+            return Err(Invalid::NoTasks);
+        }
+        if count as u64 > settings.max_tasks {
+            return Err(Invalid::TooManyTasks { tasks: count, max: settings.max_tasks });
+        }
+        if draft.name.as_ref().is_some_and(|name| name.len() > MAX_NAME_BYTES) {
+            return Err(Invalid::WorkflowNameTooLong);
+        }
+        let payloads: usize = draft.tasks.iter().map(|task| task.payload.len()).sum();
+        if payloads > MAX_PAYLOADS_BYTES {
+            return Err(Invalid::PayloadsTooLong);
+        }
+        for (index, task) in draft.tasks.iter().enumerate() {
+            if task.name.is_empty() {
+                return Err(Invalid::EmptyName { index });
+            }
+            if task.name.len() > MAX_NAME_BYTES {
+                return Err(Invalid::NameTooLong { index });
+            }
+            if task.type_name.len() > MAX_NAME_BYTES {
+                return Err(Invalid::TypeTooLong { task: task.name.to_string() });
+            }
+            if task.payload.len() as u64 > settings.max_payload_bytes {
+                let max = settings.max_payload_bytes;
+                return Err(Invalid::PayloadTooLong { task: task.name.to_string(), max });
+            }
+        }
+        Ok(())
+    }
+
+    /// The tasks of one cycle in order, or `None`: Kahn's algorithm, and from what it leaves over
+    /// one walk along parents, which must come back to where it has been.
+    fn find_cycle(&self) -> Option<Vec<TaskIndex>> {
+        let mut open: Vec<u32> = self.indexes().map(|task| self.parents(task).len() as u32).collect();
+        let mut free: Vec<TaskIndex> = self.indexes().filter(|task| open[task.at()] == 0).collect();
+        let mut done = 0;
+        while let Some(task) = free.pop() {
+            done += 1;
+            for child in self.children(task) {
+                open[child.at()] -= 1;
+                if open[child.at()] == 0 {
+                    free.push(child);
+                }
+            }
+        }
+        if done == self.len() {
+            return None;
+        }
+        let mut task = self.indexes().find(|task| open[task.at()] > 0)?;
+        let mut step_at = vec![usize::MAX; self.len()];
+        let mut path = Vec::new();
+        while step_at[task.at()] == usize::MAX {
+            step_at[task.at()] = path.len();
+            path.push(task);
+            task = self.parents(task).find(|parent| open[parent.at()] > 0)?;
+        }
+        let mut cycle = path.split_off(step_at[task.at()]);
+        cycle.reverse();
+        Some(cycle)
+    }
+}
+
+/// All edges of a draft as (parent, child), sorted and distinct.
+fn resolve_edges(draft: &Draft<'_>, max: u64) -> Result<Vec<(u32, u32)>, Invalid> {
+    let name = |index: usize| draft.tasks[index].name.as_ref();
+    let places = Places::of(draft.tasks.len(), |index| name(index).as_bytes());
+    let places = places.map_err(|twice| Invalid::DuplicateName { task: name(twice).to_owned() })?;
+    let find = |wanted: &str| places.find(wanted.as_bytes());
+    let mut edges = Vec::new();
+    for (index, task) in draft.tasks.iter().enumerate() {
+        let me = index as u32;
+        for parent in &task.parents {
+            let place = find(parent).ok_or_else(|| Invalid::UnknownParent {
+                task: task.name.to_string(),
+                parent: parent.to_string(),
+            })?;
+            edges.push((place, me));
+        }
+        for child in &task.children {
+            let place = find(child).ok_or_else(|| Invalid::UnknownChild {
+                task: task.name.to_string(),
+                child: child.to_string(),
+            })?;
+            edges.push((me, place));
+        }
+    }
+    if let Some(&(me, _)) = edges.iter().find(|(parent, child)| parent == child) {
+        return Err(Invalid::SelfEdge { task: name(me as usize).to_owned() });
+    }
+    edges.sort_unstable();
+    edges.dedup();
+    if edges.len() as u64 > max {
+        return Err(Invalid::TooManyEdges { max });
+    }
+    Ok(edges)
+}
+
+/// From names of tasks to their places.
+struct Places<F> {
+    table: HashTable<u32>,
+    hasher: hashbrown::DefaultHashBuilder,
+    name: F,
+}
+
+impl<'a, F: Fn(usize) -> &'a [u8]> Places<F> {
+    /// Of so many tasks; the place of the second of two tasks of one name is the error.
+    fn of(count: usize, name: F) -> Result<Places<F>, usize> {
+        let hasher = hashbrown::DefaultHashBuilder::default();
+        let mut table: HashTable<u32> = HashTable::with_capacity(count);
+        for index in 0..count {
+            let hash = hasher.hash_one(name(index));
+            if table.find(hash, |&other| name(other as usize) == name(index)).is_some() {
+                return Err(index);
+            }
+            table.insert_unique(hash, index as u32, |&other| hasher.hash_one(name(other as usize)));
+        }
+        Ok(Places { table, hasher, name })
+    }
+
+    fn find(&self, wanted: &[u8]) -> Option<u32> {
+        let hash = self.hasher.hash_one(wanted);
+        self.table.find(hash, |&other| (self.name)(other as usize) == wanted).copied()
+    }
+}
+
+/// The distinct items in order of first use, and for each item its place among them.
+pub fn distinct<T: Hash + Eq + Copy>(items: impl Iterator<Item = T>) -> (Vec<T>, Vec<u32>) {
+    let hasher = hashbrown::DefaultHashBuilder::default();
+    let mut found: Vec<T> = Vec::new();
+    let mut places: HashTable<u32> = HashTable::new();
+    let mut place_of = Vec::with_capacity(items.size_hint().0);
+    for item in items {
+        if let Some(&last) = place_of.last()
+            && found[last as usize] == item
+        {
+            place_of.push(last);
+            continue;
+        }
+        let hash = hasher.hash_one(item);
+        let place = match places.find(hash, |&place| found[place as usize] == item) {
+            Some(&place) => place,
+            None => {
+                found.push(item);
+                let place = found.len() as u32 - 1;
+                places.insert_unique(hash, place, |&place| hasher.hash_one(found[place as usize]));
+                place
+            }
+        };
+        place_of.push(place);
+    }
+    (found, place_of)
+}
+
+/// The distinct options other than none, and for each task 1 + the place of its own, 0 for none.
+fn distinct_options(options: impl Iterator<Item = TaskOptions>) -> (Vec<TaskOptions>, Vec<u32>) {
+    let with_none = std::iter::once(TaskOptions::default()).chain(options);
+    let (mut found, mut place_of) = distinct(with_none);
+    found.remove(0);
+    place_of.remove(0);
+    (found, place_of)
+}
