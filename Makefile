@@ -68,7 +68,7 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 	command -v gcc >/dev/null || wanted+=" gcc libc6-dev"
 	command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || wanted+=" redis-tools"
 	python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=" python3-venv"
-	if ! ls /usr/lib/*/ /usr/lib/llvm-*/lib 2>/dev/null | grep -qE '^libclang(-[0-9]+)?\.so' \
+	if ! { ls /usr/lib/*/ /usr/lib/llvm-*/lib 2>/dev/null || true; } | grep -E '^libclang(-[0-9]+)?\.so' >/dev/null \
 	    || ! ls -d /usr/lib/llvm-*/lib/clang/*/include /usr/lib/clang/*/include >/dev/null 2>&1; then
 	    wanted+=" libclang"
 	fi
