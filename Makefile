@@ -18,11 +18,12 @@ SEED ?=
 FOR ?= 60
 STEPS ?=
 PYTEST_ARGS ?=
+PARTS ?=
 
-.PHONY: help deps build demo test lint sim serve docs clean
+.PHONY: help deps build demo test lint sim bench bench-full serve docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 deps: .deps/system .venv/.stamp .servers/.stamp ## install what is missing: Debian packages, Python wheels, test servers
 
@@ -45,6 +46,13 @@ lint: deps ## formatting and clippy, with and without the Redis glue
 sim: deps ## run the simulator for FOR seconds (60); SEED=n replays a run, STEPS=n sets its length
 	@$(if $(SEED),SIM_SEED=$(SEED),SIM_SECONDS=$(FOR)) $(if $(STEPS),SIM_STEPS=$(STEPS)) \
 	cargo test --locked --release --no-default-features --lib sim:: -- --nocapture
+
+bench: build ## memory and speed beside a plain stream and a plain list: about a minute
+	@REDIS_SERVER=$(REDIS) REDIS_WORKFLOW_MODULE=$(MODULE) \
+	cargo bench -q --locked --no-default-features --bench load -- $(PARTS)
+
+bench-full: ## the same, and 10 million tasks
+	@$(MAKE) --no-print-directory bench PARTS="memory batch single files persisted large"
 
 serve: build ## a Redis with the module in the foreground, on PORT (6379)
 	@exec $(REDIS) --port $(PORT) --save '' --loadmodule $(CURDIR)/$(MODULE)

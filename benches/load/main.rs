@@ -2,7 +2,8 @@
 //! plain list cost on the same server in the same minute.
 //!
 //! `BENCH_ROUNDS` rounds (default 3) of each speed measurement, interleaved with their reference;
-//! medians are printed. Only servers it started on this machine are loaded.
+//! medians are printed. Arguments choose parts by name. Only servers it started on this machine
+//! are loaded.
 
 mod resp;
 mod server;
@@ -15,27 +16,23 @@ use work::{CHAIN, Cost, Names};
 
 const WORKFLOWS: usize = 100_000;
 
+/// What can be measured, by name; `large` only when asked for.
+const PARTS: [(&str, fn(&mut Table)); 6] = [
+    ("memory", memory),
+    ("batch", batch),
+    ("single", single),
+    ("files", files),
+    ("persisted", persisted),
+    ("large", large),
+];
+
 fn main() {
-    let mut table = Table::default();
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|arg| arg == name);
-    if wants("memory") {
-        memory(&mut table);
-    }
-    if wants("batch") {
-        batch(&mut table);
-    }
-    if wants("single") {
-        single(&mut table);
-    }
-    if wants("files") {
-        files(&mut table);
-    }
-    if wants("persisted") {
-        persisted(&mut table);
-    }
-    if wants("large") {
-        large(&mut table);
+    let mut table = Table::default();
+    for (name, measure) in PARTS {
+        if wanted.iter().any(|arg| arg == name) || (wanted.is_empty() && name != "large") {
+            measure(&mut table);
+        }
     }
     table.print();
 }
