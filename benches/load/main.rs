@@ -16,8 +16,11 @@ use work::{CHAIN, Cost, Names};
 
 const WORKFLOWS: usize = 100_000;
 
+/// Measures something and adds it to the table.
+type Measure = fn(&mut Table);
+
 /// What can be measured, by name; `large` only when asked for.
-const PARTS: [(&str, fn(&mut Table)); 6] = [
+const PARTS: [(&str, Measure); 6] = [
     ("memory", memory),
     ("batch", batch),
     ("single", single),

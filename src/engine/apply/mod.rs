@@ -23,10 +23,14 @@ mod push;
 pub(super) use pause::open_parents;
 
 use super::effect::Effect;
+use super::invariant;
 use super::report::{Event, Report};
 use super::space::Space;
 use super::units::{Millis, Slot};
 use super::workflow::Workflow;
+
+/// Debug builds check a space of up to so many workflows after each effect.
+const CHECKED_WORKFLOWS: usize = 16;
 
 /// Carries an effect out and reports what happened.
 pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
@@ -53,6 +57,9 @@ pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
         Effect::Pause { target } => pause::pause(space, target, report),
         Effect::Release { now, target } => pause::release(space, target, now, report),
         Effect::Delete { slot } => delete::delete(space, slot, report),
+    }
+    if cfg!(debug_assertions) && space.workflows.len() <= CHECKED_WORKFLOWS {
+        assert_eq!(invariant::check(space), Ok(()), "after {effect:?}");
     }
 }
 
