@@ -116,3 +116,12 @@ def test_a_hundred_thousand_leases_run_out_in_bounded_batches(server: Server, jo
     for _ in range(10):
         assert len(jobs.claim("w", "COUNT", 10_000, "LEASE", 300)) == 10_000
     server.wait_until(lambda: jobs.stats()["tasks"]["ready"] == 100_000, 30, "all leases to run out")
+
+
+def test_a_reply_is_bounded_in_bytes(jobs: Space) -> None:
+    """A thousand tasks with an INPUT of a megabyte each once made a reply of a gigabyte."""
+    megabyte = b"x" * (1 << 20)
+    jobs.push(loose(60), "INPUT", megabyte)
+    first = jobs.claim("w", "COUNT", 60)
+    assert 30 <= len(first) <= 34
+    assert len(jobs.claim("w", "COUNT", 60)) == 60 - len(first)

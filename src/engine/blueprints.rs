@@ -261,3 +261,65 @@ impl Blueprints {
             + self.free.capacity() * 4
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::draft::DraftTask;
+    use crate::engine::limits::Settings;
+
+    fn draft(priority: Option<u32>, parents: [&'static [&'static str]; 3]) -> Draft<'static> {
+        let task = |(name, parents): (&'static str, &[&'static str])| DraftTask {
+            name: name.into(),
+            parents: parents.iter().map(|&parent| parent.into()).collect(),
+            options: TaskOptions { priority, lease_ms: None },
+            ..DraftTask::default()
+        };
+        let tasks = ["a", "b", "c"].into_iter().zip(parents).map(task).collect();
+        Draft { tasks, ..Draft::default() }
+    }
+
+    /// Blueprints were hashed by names and types alone: workflows with a priority each lay in one
+    /// chain, and a push took as long as there were shapes.
+    #[test]
+    fn shapes_that_differ_in_anything_hash_differently_and_are_recognised() {
+        let drafts = [
+            draft(None, [&[], &[], &[]]),
+            draft(Some(1), [&[], &[], &[]]),
+            draft(Some(2), [&[], &[], &[]]),
+            draft(None, [&[], &["a"], &[]]),
+            draft(None, [&[], &[], &["a"]]),
+            draft(None, [&[], &["c"], &[]]),
+            draft(None, [&[], &["a"], &["a", "b"]]),
+        ];
+        let mut types = Types::default();
+        let type_id = types.intern(b"");
+        let mut blueprints = Blueprints::default();
+        for (id, draft) in drafts.iter().enumerate() {
+            assert_eq!(blueprints.recognise(draft, &types), None);
+            let shape = Shape::check(draft, &Settings::default()).unwrap().shape;
+            blueprints.insert(BlueprintId(id as u32), shape, [type_id].into(), b"", &types);
+        }
+        let mut hashes: Vec<u64> = blueprints.iter().map(|(_, blueprint)| blueprint.hash).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), drafts.len());
+        for (id, draft) in drafts.iter().enumerate() {
+            assert_eq!(blueprints.recognise(draft, &types), Some(BlueprintId(id as u32)));
+        }
+    }
+
+    #[test]
+    fn ids_below_the_largest_are_found_vacant_after_loading() {
+        let mut types = Types::default();
+        let type_id = types.intern(b"");
+        let mut blueprints = Blueprints::default();
+        for (id, priority) in [(0, 1), (2, 2), (5, 3)] {
+            let draft = draft(Some(priority), [&[], &[], &[]]);
+            let shape = Shape::check(&draft, &Settings::default()).unwrap().shape;
+            blueprints.insert(BlueprintId(id), shape, [type_id].into(), b"", &types);
+        }
+        blueprints.find_vacant();
+        assert_eq!(blueprints.vacant(), Some(BlueprintId(4)));
+    }
+}

@@ -134,4 +134,20 @@ mod tests {
         let header = b"H\x01\x01\0\0\0\0";
         assert_eq!(finish(&[header, b"T\x01\x01t\0\0\0\0\0", &blueprint]), Err(long));
     }
+
+    /// A rewritten AOF that ended in the middle of a space: what was loaded of it became whole by
+    /// being saved and loaded again.
+    #[test]
+    fn a_space_that_was_loaded_in_part_stays_so() {
+        let mut space = crate::engine::space::Space::new();
+        take_chunk(&mut space, b"H\x01\x01\0\0\0\0").unwrap();
+        take_chunk(&mut space, b"T\x01\x01t\0\0\0\0\0").unwrap();
+        for _ in 0..2 {
+            let mut loader = Loader::new();
+            save(&space, &mut |chunk| loader.chunk(chunk).unwrap());
+            space = *loader.finish().unwrap();
+            assert!(space.incomplete());
+            assert_eq!(space.types().len(), 1);
+        }
+    }
 }
