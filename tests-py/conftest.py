@@ -77,7 +77,7 @@ class SharedServer:
             server.check()
             server.close_clients()
             client = server.client()
-            client.flushall()
+            client.execute_command("FLUSHALL", "SYNC")
             for name, value in client.config_get("*").items():
                 if self._config.get(name) != value:
                     client.config_set(name, self._config[name])

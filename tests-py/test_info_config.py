@@ -66,7 +66,8 @@ def test_info_forgets_what_is_removed(server: Server, jobs: Space, remove: list[
         jobs.push(single(f"shape {i}"))
     jobs.client.copy("jobs", "copy")
     jobs.client.execute_command("DEBUG", "RELOAD")
-    assert info(jobs.client)["tasks_ready"] == 600
+    # What was there before may still be being freed in the background.
+    server.wait_until(lambda: info(jobs.client)["tasks_ready"] == 600, what="both spaces and nothing else")
     jobs.client.execute_command(*remove)
 
     def nothing_left() -> bool:
@@ -86,13 +87,17 @@ def test_info_after_what_replaces_a_space(server: Server, jobs: Space) -> None:
     jobs.client.swapdb(0, 1)
     with pytest.raises(redis.ResponseError):
         jobs.client.restore("bad", 0, payload[:-20] + payload[-10:])
-    shown = info(jobs.client)
-    assert (shown["spaces"], shown["tasks_ready"]) == (1, 5)
+
+    def held() -> tuple[int, int]:
+        shown = info(jobs.client)
+        return shown["spaces"], shown["tasks_ready"]
+
+    server.wait_until(lambda: held() == (1, 5), what="the replaced ones to be freed")
     jobs.client.set("jobs", "x")
     jobs.client.swapdb(0, 1)
-    assert info(jobs.client)["spaces"] == 1
+    server.wait_until(lambda: info(jobs.client)["spaces"] == 1, what="the replaced ones to be freed")
     jobs.client.set("jobs", "x")
-    assert info(jobs.client)["spaces"] == 0
+    server.wait_until(lambda: info(jobs.client)["spaces"] == 0, what="the last one to be freed")
 
 
 def test_info_counts_what_happens(server: Server, jobs: Space) -> None:
