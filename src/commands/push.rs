@@ -1,14 +1,16 @@
 //! `WF.PUSH`: a workflow comes in.
 
 use super::args::{Args, once};
-use super::call::{Call, CommandError};
+use super::call::{Call, CommandError, Outcome};
 use super::carry_out;
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
-use crate::encoding::document;
+use crate::encoding::document::{self, Filling};
 use crate::engine::effect::{Effect, Push};
 use crate::engine::ids::Id;
-use crate::engine::limits::{DEFAULT_PRIORITY, MAX_ID_BYTES, MAX_PRIORITY};
-use crate::engine::plan::{Refusal, admit};
+use crate::engine::limits::{DEFAULT_PRIORITY, MAX_ID_BYTES, MAX_PRIORITY, Settings};
+use crate::engine::plan::{Admission, Refusal, admit, admit_id};
+use crate::engine::space::Space;
+use crate::engine::units::Millis;
 
 #[linkme::distributed_slice(COMMANDS)]
 static PUSH: Spec = Spec {
@@ -72,33 +74,82 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     if options.input.is_some_and(|input| input.len() as u64 > settings.max_input_bytes) {
         return Err(CommandError::OverLimit("INPUT", settings.max_input_bytes, "max-input-bytes"));
     }
+    let (id, now) = (options.id.map(Id::of), call.now);
+    if let Some(filling) = call.space()?.and_then(|space| familiar(space, text, settings)) {
+        let (space, out) = call.space_or_new()?;
+        let Some(id) = unless_it_exists(admit_id(space, id), &options, out)? else { return Ok(()) };
+        let admission = Admission { id, blueprint: filling.blueprint, new: None };
+        take_in(space, &admission, &filling, &options, now, out);
+        return Ok(());
+    }
     let draft = document::read(text, settings).map_err(CommandError::Document)?;
-    let now = call.now;
     let (space, out) = call.space_or_new()?;
-    let admission = match admit(space, &draft, options.id.map(Id::of), settings) {
-        Ok(admission) => admission,
+    let admitted = unless_it_exists(admit(space, &draft, id, settings), &options, out)?;
+    let Some(admission) = admitted else { return Ok(()) };
+    let filling = Filling {
+        blueprint: admission.blueprint,
+        name: draft.name.as_deref().unwrap_or_default().as_bytes(),
+        priority: draft.priority,
+        payloads: draft.tasks.iter().map(|task| task.payload.as_bytes()).collect(),
+    };
+    take_in(space, &admission, &filling, &options, now, out);
+    // A shape that comes for the second time may come again, spelled alike.
+    if admission.new.is_none()
+        && let Some(form) = document::form_of(text, &draft, admission.blueprint)
+    {
+        space.keep_form(form);
+    }
+    Ok(())
+}
+
+/// What a document says that is spelled like an earlier one.
+fn familiar<'a>(space: &Space, text: &'a [u8], settings: &Settings) -> Option<Filling<'a>> {
+    let blueprints = space.blueprints();
+    blueprints.forms().find_map(|form| {
+        let shape = &blueprints.get(form.blueprint).shape;
+        let fits = shape.len() as u64 <= settings.max_tasks && shape.edges() as u64 <= settings.max_edges;
+        if fits { document::fill(form, text, shape.len(), settings) } else { None }
+    })
+}
+
+/// With NX an id that exists is answered with null.
+fn unless_it_exists<T>(
+    admitted: Result<T, Refusal>,
+    options: &Options<'_>,
+    out: &mut Outcome,
+) -> Result<Option<T>, CommandError> {
+    match admitted {
+        Ok(admitted) => Ok(Some(admitted)),
         Err(Refusal::Exists) if options.nx.is_some() => {
             out.reply.null();
-            return Ok(());
+            Ok(None)
         }
-        Err(refusal) => return Err(CommandError::Refused(refusal, options.id.unwrap_or_default().to_vec())),
-    };
-    let payloads: Vec<&[u8]> = draft.tasks.iter().map(|task| task.payload.as_bytes()).collect();
-    let priority = options.priority.map(|priority| priority as u32).or(draft.priority);
+        Err(refusal) => Err(CommandError::Refused(refusal, options.id.unwrap_or_default().to_vec())),
+    }
+}
+
+fn take_in(
+    space: &mut Space,
+    admission: &Admission<'_>,
+    filling: &Filling<'_>,
+    options: &Options<'_>,
+    now: Millis,
+    out: &mut Outcome,
+) {
+    let priority = options.priority.map(|priority| priority as u32).or(filling.priority);
     let push = Push {
         id: admission.id,
         now,
         priority: priority.unwrap_or(DEFAULT_PRIORITY),
         paused: options.paused.is_some(),
-        name: draft.name.as_deref().unwrap_or_default().as_bytes(),
+        name: filling.name,
         input: options.input,
         blueprint: admission.blueprint,
         new: admission.new.as_ref(),
-        payloads: &payloads,
+        payloads: &filling.payloads,
     };
     carry_out(space, &Effect::Push(push), out);
     out.reply.bulk_with(|bytes| admission.id.write(bytes));
-    Ok(())
 }
 
 fn parse<'a>(mut args: Args<'a>) -> Result<Options<'a>, CommandError> {

@@ -4,6 +4,7 @@
 //! space agree on ids without agreeing on the order of a free list.
 
 use super::draft::{Draft, TaskOptions};
+use super::forms::{Form, Forms};
 use super::limits::MAX_BLUEPRINT_ID;
 use super::shape::Shape;
 use super::split_table::SplitTable;
@@ -91,6 +92,7 @@ pub struct Blueprints {
     /// Ids below `next` that may be vacant.
     free: Vec<u32>,
     by_content: SplitTable<u32>,
+    forms: Forms,
     hasher: DefaultHashBuilder,
     heap_bytes: usize,
 }
@@ -225,6 +227,17 @@ impl Blueprints {
         self.pages.len() + self.by_content.parts()
     }
 
+    /// How documents of some blueprints were spelled.
+    pub fn forms(&self) -> impl Iterator<Item = &Form> {
+        self.forms.iter()
+    }
+
+    /// Keeps a form of a blueprint that exists. This changes nothing that anybody can see.
+    pub fn keep_form(&mut self, form: Form) {
+        debug_assert!(self.contains(form.blueprint));
+        self.forms.keep(form);
+    }
+
     /// One more workflow uses it.
     pub fn retain(&mut self, id: BlueprintId) {
         self.entry_mut(id).uses += 1;
@@ -239,6 +252,7 @@ impl Blueprints {
         }
         let (hash, bytes) = (blueprint.hash, blueprint.heap_bytes());
         self.heap_bytes -= bytes;
+        self.forms.forget(id);
         self.by_content.remove(hash, |&other| other == id.0);
         let page = &mut self.pages[id.0 as usize / PAGE];
         let entries = page.as_mut().expect("a workflow's blueprint exists");
@@ -259,6 +273,7 @@ impl Blueprints {
             + self.pages.iter().flatten().count() * size_of::<Page>()
             + self.by_content.heap_bytes()
             + self.free.capacity() * 4
+            + self.forms.heap_bytes()
     }
 }
 

@@ -17,7 +17,7 @@
 //! | `histogram`, `ages` | statistics of constant size |
 //! | `draft` | a workflow as somebody asked for it, not checked yet |
 //! | `shape` | a checked DAG in flat arrays |
-//! | `blueprints` | shapes, interned and counted |
+//! | `blueprints`, `forms` | shapes, interned and counted, and how their documents were spelled |
 //! | `runs` | what is known of a task that was handed out |
 //! | `workflow`, `workflows` | one record, and the slab that holds them |
 //! | `ids`, `types`, `workers`, `notes` | the tables beside the slab |
@@ -37,6 +37,7 @@ pub mod blueprints;
 pub mod draft;
 pub mod effect;
 pub mod fit;
+pub mod forms;
 pub mod histogram;
 pub mod ids;
 pub mod invariant;

@@ -50,16 +50,7 @@ pub fn admit<'a>(
     id: Option<Id<'a>>,
     settings: &Settings,
 ) -> Result<Admission<'a>, Refusal> {
-    if id.is_some_and(|id| space.find(id).is_some()) {
-        return Err(Refusal::Exists);
-    }
-    if space.next_sequence.0 >= MAX_SEQUENCE {
-        return Err(Refusal::NoSequenceLeft);
-    }
-    let id = match id {
-        Some(id) => id,
-        None => Id::Integer(space.next_id().ok_or(Refusal::NoIdLeft)?),
-    };
+    let id = admit_id(space, id)?;
     let known = space.blueprints.recognise(draft, &space.types);
     if let Some(blueprint) = known
         && space.blueprints.get(blueprint).shape.edges() as u64 <= settings.max_edges
@@ -80,6 +71,20 @@ pub fn admit<'a>(
     }
     let blueprint = space.blueprints.vacant().ok_or(Refusal::NoBlueprintLeft)?;
     Ok(Admission { id, blueprint, new: Some(checked) })
+}
+
+/// The id of a push: the one asked for, or the next integer.
+pub fn admit_id<'a>(space: &Space, id: Option<Id<'a>>) -> Result<Id<'a>, Refusal> {
+    if id.is_some_and(|id| space.find(id).is_some()) {
+        return Err(Refusal::Exists);
+    }
+    if space.next_sequence.0 >= MAX_SEQUENCE {
+        return Err(Refusal::NoSequenceLeft);
+    }
+    Ok(match id {
+        Some(id) => id,
+        None => Id::Integer(space.next_id().ok_or(Refusal::NoIdLeft)?),
+    })
 }
 
 /// Whose work a claim takes.

@@ -4,6 +4,7 @@
 //! [`super::plan`] and [`super::view`], and changed through [`super::apply::apply`].
 
 use super::blueprints::{Blueprint, Blueprints};
+use super::forms::Form;
 use super::ids::{Id, Ids};
 use super::keys;
 use super::notes::Notes;
@@ -122,6 +123,11 @@ impl Space {
     /// The blueprints.
     pub fn blueprints(&self) -> &Blueprints {
         &self.blueprints
+    }
+
+    /// Keeps a form of a blueprint that exists: no change, so no effect.
+    pub fn keep_form(&mut self, form: Form) {
+        self.blueprints.keep_form(form);
     }
 
     /// The workflows.

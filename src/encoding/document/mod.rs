@@ -4,7 +4,10 @@
 //! payloads stay the text they are. What is wrong is said with the place and the field.
 
 mod fields;
+mod form;
 mod task;
+
+pub use form::{Filling, fill, form_of};
 
 use crate::engine::draft::{Draft, DraftTask};
 use crate::engine::limits::{MAX_JSON_DEPTH, MAX_PRIORITY, Settings};
