@@ -8,7 +8,7 @@
 //! | `api`, `server`, `key`, `answer` | the server's C functions with lengths, lifetimes and types |
 //! | `alloc`, `panic` | the server's memory, and last words in its log |
 //! | `datatype`, `value` | the callbacks of the type, and what a key points to |
-//! | `perform` | runs one command and carries out what it decided |
+//! | `perform`, `replicate` | runs one command and carries out what it decided |
 //! | `blocking`, `wake` | clients that wait for tasks, and who gets the next one |
 //! | `schedule`, `events` | what happens without a command: due leases, changes of role and key |
 //! | `outcomes`, `nonce`, `grace`, `eviction` | small state of the whole server |
@@ -40,6 +40,7 @@ mod outcomes;
 mod panic;
 mod perform;
 mod register;
+mod replicate;
 mod schedule;
 mod server;
 mod settings;

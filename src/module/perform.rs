@@ -16,6 +16,7 @@ use super::info::COUNTERS;
 use super::key::{Holds, KeyName, Mode, OpenKey, Target};
 use super::nonce;
 use super::outcomes;
+use super::replicate::replicate;
 use super::schedule;
 use super::server::{Ctx, command_time};
 use super::settings;
@@ -127,7 +128,7 @@ pub fn on_space<R>(
 
     match conditions.replayed {
         true => ctx.replicate_verbatim(),
-        false => ctx.replicate(&target.name, out.effects.args()),
+        false => replicate(ctx, &target.name, out.effects.args()),
     }
     ctx.signal_modified(&target.name);
     COUNTERS.applied.fetch_add(out.report.applied, Relaxed);

@@ -5,10 +5,9 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
 use redis_module::raw;
-use smallvec::SmallVec;
 
 use super::api::{OK, api, has};
-use super::key::{KeyName, OwnedString};
+use super::key::KeyName;
 use crate::engine::units::Millis;
 
 /// The server's context of one callback.
@@ -96,26 +95,6 @@ impl Ctx<'_> {
     pub fn select(&self, db: i32) -> bool {
         // SAFETY: the context is valid.
         unsafe { api!(RedisModule_SelectDb(self.raw(), db)) == OK }
-    }
-
-    /// Replicates `WF.APPLY key <arguments>` to the AOF and to replicas.
-    pub fn replicate<'b>(&self, key: &KeyName<'_>, arguments: impl Iterator<Item = &'b [u8]>) {
-        let owned: SmallVec<[OwnedString; 16]> = arguments.map(OwnedString::new).collect();
-        let strings: SmallVec<[*mut raw::RedisModuleString; 16]> =
-            owned.iter().map(|string| string.name().raw()).collect();
-        // SAFETY: the format asks for a string and for a vector with its length. The server
-        // counts its own references to the strings.
-        let status = unsafe {
-            api!(RedisModule_Replicate(
-                self.raw(),
-                c"WF.APPLY".as_ptr(),
-                c"sv".as_ptr(),
-                key.raw(),
-                strings.as_ptr(),
-                strings.len(),
-            ))
-        };
-        assert_eq!(status, OK, "WF.APPLY is registered");
     }
 
     /// Passes the running command on as it came: on a replica, to its AOF. Never outside a
