@@ -38,7 +38,7 @@ impl Ages {
             }
             return;
         }
-        match self.buckets.partition_point(|bucket| bucket.start <= since) {
+        match self.behind(since) {
             // Before the first: make that begin earlier rather than insert in front.
             0 => {
                 self.buckets[0].start = since;
@@ -50,8 +50,7 @@ impl Ages {
 
     /// A task that became ready at `since` is not ready any more.
     pub fn remove(&mut self, since: Millis) {
-        let at = self.buckets.partition_point(|bucket| bucket.start <= since);
-        let at = at.checked_sub(1).expect("a task that left was counted");
+        let at = self.behind(since).checked_sub(1).expect("a task that left was counted");
         let bucket = &mut self.buckets[at];
         bucket.count = bucket.count.checked_sub(1).expect("a task that left was counted");
         // An empty bucket in the middle is kept: dropping it would hand its range to the one
@@ -77,6 +76,17 @@ impl Ages {
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.buckets.capacity() * size_of::<Bucket>()
+    }
+
+    /// The place behind the bucket that `since` belongs to. Most of the time that is the last, to
+    /// which tasks are added, or the first, from which they are taken; else it is searched for.
+    fn behind(&self, since: Millis) -> usize {
+        let starts_by = |at: usize| self.buckets.get(at).is_some_and(|bucket| bucket.start <= since);
+        match self.buckets.len() {
+            count if count > 0 && starts_by(count - 1) => count,
+            _ if starts_by(0) && !starts_by(1) => 1,
+            _ => self.buckets.partition_point(|bucket| bucket.start <= since),
+        }
     }
 
     fn merge(&mut self) {

@@ -12,7 +12,7 @@
 //! | `limits` | every bound, and which of them an operator may set |
 //! | `state` | task and workflow states, and the legal moves between them |
 //! | `packed` | a list of byte strings in one allocation |
-//! | `ordered`, `keys` | a compact ordered set, and what it is sorted by |
+//! | `chunk`, `ordered`, `keys` | a compact ordered set, and what it is sorted by |
 //! | `split_table` | a hash table that never grows all at once |
 //! | `histogram`, `ages` | statistics of constant size |
 //! | `draft` | a workflow as somebody asked for it, not checked yet |
@@ -34,6 +34,7 @@
 pub mod ages;
 pub mod apply;
 pub mod blueprints;
+mod chunk;
 pub mod draft;
 pub mod effect;
 pub mod fit;

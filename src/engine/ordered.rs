@@ -2,10 +2,11 @@
 //!
 //! A deque of sorted chunks of at most [`CHUNK`] keys. These sets grow at the back (new work) and
 //! shrink at the front (the next claim, the next deadline), and both touch one chunk only.
-//! Appending fills chunks to the last place, so a key costs 16.2 bytes; a `BTreeSet`, whose nodes
+//! Appending fills chunks to the last place, so a key costs 16.3 bytes; a `BTreeSet`, whose nodes
 //! stay half full when keys arrive in order, costs 34. Inserting or removing elsewhere is two
 //! binary searches and a move within one chunk of 2 KiB.
 
+use super::chunk::Chunk;
 use std::collections::VecDeque;
 
 /// Keys of a full chunk.
@@ -14,7 +15,7 @@ const CHUNK: usize = 128;
 /// The set; see the module's prose.
 #[derive(Clone, Debug, Default)]
 pub struct OrderedSet {
-    chunks: VecDeque<Vec<u128>>,
+    chunks: VecDeque<Chunk>,
     len: usize,
 }
 
@@ -31,39 +32,39 @@ impl OrderedSet {
 
     /// The smallest key.
     pub fn first(&self) -> Option<u128> {
-        self.chunks.front().map(|chunk| chunk[0])
+        self.chunks.front().map(Chunk::first)
     }
 
     /// All keys in order.
     pub fn iter(&self) -> impl Iterator<Item = u128> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter().copied())
+        self.chunks.iter().flat_map(|chunk| chunk.keys().iter().copied())
     }
 
     /// Adds `key`; false when it was there.
     pub fn insert(&mut self, key: u128) -> bool {
         let at = match self.chunks.back() {
             None => {
-                self.chunks.push_back(vec![key]);
+                self.chunks.push_back(Chunk::of(key));
                 self.len = 1;
                 return true;
             }
-            Some(last) if last[0] <= key => self.chunks.len() - 1,
+            Some(last) if last.first() <= key => self.chunks.len() - 1,
             Some(_) => self.chunk_of(key).unwrap_or(0),
         };
         let chunk = &mut self.chunks[at];
-        let Err(place) = chunk.binary_search(&key) else { return false };
+        let Err(place) = chunk.find(key) else { return false };
         self.len += 1;
         if chunk.len() < CHUNK {
-            chunk.insert(place, key);
+            chunk.insert(place, key, CHUNK);
         } else if place == CHUNK {
             // Behind a full chunk: begin a new one rather than leave two half full ones.
-            self.chunks.insert(at + 1, vec![key]);
+            self.chunks.insert(at + 1, Chunk::of(key));
         } else {
             let mut upper = chunk.split_off(CHUNK / 2);
             if place > CHUNK / 2 {
-                upper.insert(place - CHUNK / 2, key);
+                upper.insert(place - CHUNK / 2, key, CHUNK);
             } else {
-                chunk.insert(place, key);
+                chunk.insert(place, key, CHUNK);
             }
             self.chunks.insert(at + 1, upper);
         }
@@ -73,17 +74,17 @@ impl OrderedSet {
     /// Removes `key`; false when it was not there.
     pub fn remove(&mut self, key: u128) -> bool {
         let at = match self.chunks.front() {
-            Some(first) if first[0] == key => 0,
+            Some(first) if first.first() == key => 0,
             _ => match self.chunk_of(key) {
                 Some(at) => at,
                 None => return false,
             },
         };
         let chunk = &mut self.chunks[at];
-        let Ok(place) = chunk.binary_search(&key) else { return false };
+        let Ok(place) = chunk.find(key) else { return false };
         chunk.remove(place);
         self.len -= 1;
-        if chunk.is_empty() {
+        if chunk.len() == 0 {
             self.chunks.remove(at);
             if self.chunks.is_empty() {
                 self.chunks = VecDeque::new();
@@ -96,7 +97,7 @@ impl OrderedSet {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        let chunks: usize = self.chunks.capacity() * size_of::<Vec<u128>>();
+        let chunks: usize = self.chunks.capacity() * size_of::<Chunk>();
         // As if all but the last were full, which they are unless much was removed from the middle:
         // looking at each would make measuring cost as much as walking.
         chunks
@@ -106,7 +107,7 @@ impl OrderedSet {
 
     /// The only chunk that can hold `key`: the last that does not begin behind it.
     fn chunk_of(&self, key: u128) -> Option<usize> {
-        self.chunks.partition_point(|chunk| chunk[0] <= key).checked_sub(1)
+        self.chunks.partition_point(|chunk| chunk.first() <= key).checked_sub(1)
     }
 
     /// Keeps chunks from staying nearly empty after removals in the middle. The ends are left
@@ -117,10 +118,10 @@ impl OrderedSet {
         }
         if self.chunks[at].len() + self.chunks[at + 1].len() <= CHUNK / 2 {
             let upper = self.chunks.remove(at + 1).expect("checked");
-            self.chunks[at].extend_from_slice(&upper);
+            self.chunks[at].append(&upper);
         } else if at > 1 && self.chunks[at - 1].len() + self.chunks[at].len() <= CHUNK / 2 {
             let upper = self.chunks.remove(at).expect("checked");
-            self.chunks[at - 1].extend_from_slice(&upper);
+            self.chunks[at - 1].append(&upper);
         }
     }
 }
