@@ -230,11 +230,12 @@ pub fn reply(space: &Space, grants: &[Grant], with_results: bool, out: &mut Outc
         let (workflow, blueprint) = space.workflow(task.slot);
         let shape = &blueprint.shape;
         reply.array(if with_results { 9 } else { 8 });
-        reply.bulk_with(|bytes| token::write(space, task, grant.nonce, bytes));
-        reply.bulk_with(|bytes| space.id_of(task.slot).write(bytes));
+        reply.bulk_with(|bytes| token::write(space.id_of(task.slot), task.index, grant.nonce, bytes));
+        // A token begins with the id and goes on with dash, index, dash and eight digits.
+        reply.bulk_again(|token| token[..token.len() - 9].iter().rposition(|&byte| byte == b'-'));
         reply.bulk(shape.name(task.index));
         reply.bulk(space.type_name(blueprint.type_id(task.index)));
-        reply.count(u64::from(workflow.run(shape, task.index).attempt));
+        reply.count(u64::from(workflow.attempts(shape, task.index)));
         reply.count(grant.deadline.0);
         reply.bulk(workflow.payload(shape, task.index));
         match workflow.input(shape) {

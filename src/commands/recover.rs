@@ -75,7 +75,9 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     out.reply.array(tasks.len());
     for task in tasks {
         let nonce = space.task(task).nonce;
-        out.reply.bulk_with(|bytes| token::write(space, task, nonce.expect("it is running"), bytes));
+        out.reply.bulk_with(|bytes| {
+            token::write(space.id_of(task.slot), task.index, nonce.expect("it is running"), bytes)
+        });
         carry_out(space, &Effect::Recover { now, task }, out);
     }
     Ok(())

@@ -66,6 +66,18 @@ impl Reply {
         self.items.push(Stored::Bulk { start, end: self.bytes.len() });
     }
 
+    /// Appends the beginning of the bulk string before, as far as `length` says.
+    pub fn bulk_again(&mut self, length: impl FnOnce(&[u8]) -> Option<usize>) {
+        let Some(&Stored::Bulk { start, end }) = self.items.last() else { return self.bulk(b"") };
+        let length = length(&self.bytes[start..end]).unwrap_or(end - start);
+        self.items.push(Stored::Bulk { start, end: start + length });
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.items.capacity() * size_of::<Stored>() + self.bytes.capacity()
+    }
+
     /// Appends a null.
     pub fn null(&mut self) {
         self.items.push(Stored::Null);

@@ -3,10 +3,10 @@
 
 use super::error::CommandError;
 use crate::encoding::effect_text::{read_nonce, write_nonce};
-use crate::engine::ids::{Id, write_integer};
+use crate::engine::ids::{Id, read_integer, write_integer};
 use crate::engine::plan::{Standing, judge};
 use crate::engine::space::Space;
-use crate::engine::units::{Nonce, TaskRef};
+use crate::engine::units::{Nonce, TaskIndex};
 
 /// A token as it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,14 @@ impl<'a> Token<'a> {
     }
 
     fn parse(text: &'a [u8]) -> Option<Token<'a>> {
-        let (text, nonce) = split_last_dash(text)?;
-        let (id, digits) = split_last_dash(text)?;
-        let canonical = digits == b"0" || (!digits.is_empty() && digits[0] != b'0');
-        if id.is_empty() || !canonical || !digits.iter().all(u8::is_ascii_digit) {
+        let (text, nonce) = text.split_last_chunk::<8>()?;
+        let text = text.strip_suffix(b"-")?;
+        let dash = text.iter().rposition(|&byte| byte == b'-')?;
+        let (id, digits) = (&text[..dash], &text[dash + 1..]);
+        if id.is_empty() {
             return None;
         }
-        let index = str::from_utf8(digits).ok()?.parse().ok()?;
+        let index = u32::try_from(read_integer(digits)?).ok()?;
         Some(Token { id: Id::of(id), index, nonce: read_nonce(nonce)? })
     }
 
@@ -39,16 +40,11 @@ impl<'a> Token<'a> {
     }
 }
 
-fn split_last_dash(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let dash = text.iter().rposition(|&byte| byte == b'-')?;
-    Some((&text[..dash], &text[dash + 1..]))
-}
-
-/// Appends the token of a task.
-pub fn write(space: &Space, task: TaskRef, nonce: Nonce, out: &mut Vec<u8>) {
-    space.id_of(task.slot).write(out);
+/// Appends the token of a task of the workflow with this id. It begins with the id.
+pub fn write(id: Id<'_>, index: TaskIndex, nonce: Nonce, out: &mut Vec<u8>) {
+    id.write(out);
     out.push(b'-');
-    write_integer(u64::from(task.index.0), out);
+    write_integer(u64::from(index.0), out);
     out.push(b'-');
     write_nonce(nonce, out);
 }

@@ -30,12 +30,10 @@ impl Hash for Id<'_> {
 impl<'a> Id<'a> {
     /// Reads an id: `17` is an integer, `017`, `-1` and `order-7` are texts.
     pub fn of(bytes: &'a [u8]) -> Id<'a> {
-        let digits = !bytes.is_empty() && bytes.len() <= 19 && bytes.iter().all(u8::is_ascii_digit);
-        if !digits || (bytes[0] == b'0' && bytes.len() > 1) {
-            return Id::Text(bytes);
+        match read_integer(bytes) {
+            Some(value) if value <= super::limits::MAX_INTEGER_ID => Id::Integer(value),
+            _ => Id::Text(bytes),
         }
-        let value = bytes.iter().fold(0u64, |value, digit| value * 10 + u64::from(digit - b'0'));
-        if value > super::limits::MAX_INTEGER_ID { Id::Text(bytes) } else { Id::Integer(value) }
     }
 
     /// Appends the id as clients write it.
@@ -47,17 +45,41 @@ impl<'a> Id<'a> {
     }
 }
 
-/// Appends `value` in decimal.
+/// Reads the one decimal form of an integer of at most 19 digits.
+pub fn read_integer(digits: &[u8]) -> Option<u64> {
+    let canonical = !matches!(digits, [] | [b'0', _, ..]) && digits.len() <= 19;
+    let step = |value, &digit: &u8| digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0'));
+    if canonical { digits.iter().try_fold(0, step) } else { None }
+}
+
+/// The numbers below 100 with two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut value = 0;
+    while value < 100 {
+        pairs[value] = [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+        value += 1;
+    }
+    pairs
+};
+
+/// Appends `value` in decimal, two digits in one step: seven of these are in a claim and its
+/// completion.
 pub fn write_integer(mut value: u64, out: &mut Vec<u8>) {
+    if value < 10 {
+        out.push(b'0' + value as u8);
+        return;
+    }
     let mut digits = [0; 20];
     let mut at = digits.len();
-    loop {
+    while value >= 10 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
+    }
+    if value > 0 {
         at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
+        digits[at] = b'0' + value as u8;
     }
     out.extend_from_slice(&digits[at..]);
 }
@@ -153,6 +175,17 @@ impl Ids {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn integers_are_written_as_they_are() {
+        for value in
+            (0..20).flat_map(|power| [10u64.pow(power) - 1, 10u64.pow(power)]).chain([12_345, u64::MAX])
+        {
+            let mut out = b"x".to_vec();
+            write_integer(value, &mut out);
+            assert_eq!(out, format!("x{value}").as_bytes());
+        }
+    }
 
     #[test]
     fn only_canonical_integers_are_integers() {

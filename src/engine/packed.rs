@@ -83,22 +83,29 @@ pub fn get(bytes: &[u8], count: usize, index: usize) -> &[u8] {
         rest = &rest[offset as usize..];
     }
     for _ in 0..index % BLOCK {
-        let length = take_varint(&mut rest).expect("written by us") as usize;
-        rest = &rest[length..];
+        take_entry(&mut rest);
     }
-    let length = take_varint(&mut rest).expect("written by us") as usize;
-    &rest[..length]
+    take_entry(&mut rest)
+}
+
+/// Takes an entry off the front; nearly always its length is one byte.
+fn take_entry<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let length = match **rest {
+        [length @ 0..0x80, ref tail @ ..] => {
+            *rest = tail;
+            usize::from(length)
+        }
+        _ => take_varint(rest).expect("written by us") as usize,
+    };
+    let (entry, tail) = rest.split_at(length);
+    *rest = tail;
+    entry
 }
 
 /// All entries in order.
 pub fn iter(bytes: &[u8], count: usize) -> impl Iterator<Item = &[u8]> {
     let mut rest = &bytes[table_bytes(count)..];
-    (0..count).map(move |_| {
-        let length = take_varint(&mut rest).expect("written by us") as usize;
-        let (entry, tail) = rest.split_at(length);
-        rest = tail;
-        entry
-    })
+    (0..count).map(move |_| take_entry(&mut rest))
 }
 
 fn table_bytes(count: usize) -> usize {

@@ -157,8 +157,8 @@ pub fn judge(space: &Space, id: Id<'_>, index: u32, nonce: Nonce) -> Standing {
     if index.at() >= blueprint.shape.len() {
         return Standing::Unknown;
     }
-    let run = workflow.run(&blueprint.shape, index);
-    let newest = run.attempt > 0 && run.nonce == nonce && workflow.marks(index) & MARK_VOID == 0;
+    let newest = workflow.nonce(&blueprint.shape, index) == Some(nonce);
+    let newest = newest && workflow.marks(index) & MARK_VOID == 0;
     match workflow.task_state(index) {
         _ if !newest => Standing::Stale,
         TaskState::Running | TaskState::Ready => Standing::Good(TaskRef { slot, index }),

@@ -68,6 +68,16 @@ impl PackedRun {
         }
     }
 
+    /// The random part of the newest token, if there ever was one.
+    pub fn nonce(&self) -> Option<Nonce> {
+        (self.attempt > 0).then_some(Nonce(self.nonce))
+    }
+
+    /// How often the task was handed out.
+    pub fn attempts(&self) -> u32 {
+        u32::from(self.attempt)
+    }
+
     /// The run again.
     pub fn unpack(&self, created: Millis) -> Run {
         let time = |bytes: [u8; 5]| {

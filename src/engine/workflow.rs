@@ -16,7 +16,7 @@ use super::packed;
 use super::runs::{self, PackedRun, Run, seal, unseal};
 use super::shape::Shape;
 use super::state::{TaskState, WorkflowState};
-use super::units::{BlueprintId, Millis, Sequence, TaskIndex};
+use super::units::{BlueprintId, Millis, Nonce, Sequence, TaskIndex};
 
 /// The task has a result in the notes.
 pub const MARK_RESULT: u8 = 1 << 3;
@@ -300,6 +300,23 @@ impl Workflow {
                 Run { ready: Some(self.created), ..Run::NONE }
             }
             None => Run::NONE,
+        }
+    }
+
+    /// The random part of a task's newest token, if it was ever handed out. Cheaper than its run.
+    pub fn nonce(&self, shape: &Shape, task: TaskIndex) -> Option<Nonce> {
+        match &self.history {
+            Some(history) => history.runs[task.at()].nonce(),
+            None if self.sealed() => Some(self.run(shape, task).nonce),
+            None => None,
+        }
+    }
+
+    /// How often a task was handed out. Cheaper than its run.
+    pub fn attempts(&self, shape: &Shape, task: TaskIndex) -> u32 {
+        match &self.history {
+            Some(history) => history.runs[task.at()].attempts(),
+            None => self.run(shape, task).attempt,
         }
     }
 

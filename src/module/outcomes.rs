@@ -6,7 +6,6 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, PoisonError};
 
 use crate::commands::call::Outcome;
-use crate::commands::reply::Item;
 
 #[expect(clippy::vec_box, reason = "borrowing and giving back moves a pointer")]
 static SPARE: Mutex<Vec<Box<Outcome>>> = Mutex::new(Vec::new());
@@ -54,9 +53,5 @@ impl Drop for Borrowed {
 /// Large buffers are not kept: one huge reply would otherwise hold its memory for ever.
 fn is_large(outcome: &Outcome) -> bool {
     const LARGE: usize = 256 * 1024;
-    let replied = outcome.reply.items().map(|item| match item {
-        Item::Bulk(bytes) => bytes.len(),
-        _ => size_of::<Item<'_>>(),
-    });
-    replied.chain(outcome.effects.args().map(<[u8]>::len)).sum::<usize>() > LARGE
+    outcome.reply.heap_bytes() + outcome.effects.heap_bytes() > LARGE
 }

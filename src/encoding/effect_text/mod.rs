@@ -35,20 +35,34 @@ use std::borrow::Cow;
 
 /// Appends the eight hex digits of a token's random part.
 pub fn write_nonce(nonce: Nonce, out: &mut Vec<u8>) {
-    for shift in (0..8).rev() {
-        out.push(b"0123456789abcdef"[(nonce.0 >> (shift * 4)) as usize & 0xf]);
-    }
+    // All digits in one word: one of 10 or more carries into bit 4 when 6 is added.
+    const ONES: u64 = u64::MAX / 255;
+    let mut digits = u64::from(nonce.0);
+    digits = (digits << 16 | digits) & 0x0000_ffff_0000_ffff;
+    digits = (digits << 8 | digits) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits << 4 | digits) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = (digits + ONES * 6) >> 4 & ONES;
+    let text = digits + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'9' - 1);
+    out.extend_from_slice(&text.to_be_bytes());
 }
+
+/// What each byte stands for as a hex digit; 16 or more: it is none.
+const DIGITS: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 /// Reads exactly eight lowercase hex digits.
 pub fn read_nonce(text: &[u8]) -> Option<Nonce> {
-    let digit = |byte: &u8| match byte {
-        b'0'..=b'9' => Some(u32::from(byte - b'0')),
-        b'a'..=b'f' => Some(u32::from(byte - b'a') + 10),
-        _ => None,
-    };
     let text: &[u8; 8] = text.try_into().ok()?;
-    text.iter().try_fold(0, |nonce, byte| Some(nonce << 4 | digit(byte)?)).map(Nonce)
+    let values = text.map(|byte| DIGITS[byte as usize]);
+    let nonce = values.iter().fold(0, |nonce, &value| nonce << 4 | u32::from(value & 0xf));
+    values.iter().all(|&value| value < 16).then_some(Nonce(nonce))
 }
 
 /// Appends a text as it stands in lists.

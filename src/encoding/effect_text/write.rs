@@ -32,6 +32,11 @@ impl EffectLog {
         self.open = None;
     }
 
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+    }
+
     /// Number of arguments.
     pub fn len(&self) -> usize {
         self.ends.len()
