@@ -19,6 +19,7 @@ FOR ?= 60
 STEPS ?=
 PYTEST_ARGS ?=
 PARTS ?=
+CSV ?= target/bench.csv
 
 .PHONY: help deps build demo test lint sim bench bench-full serve docs clean
 
@@ -47,12 +48,13 @@ sim: deps ## run the simulator for FOR seconds (60); SEED=n replays a run, STEPS
 	@$(if $(SEED),SIM_SEED=$(SEED),SIM_SECONDS=$(FOR)) $(if $(STEPS),SIM_STEPS=$(STEPS)) \
 	cargo test --locked --release --no-default-features --lib sim:: -- --nocapture
 
-bench: build ## memory and speed beside a plain stream and a plain list: about a minute
-	@REDIS_SERVER=$(REDIS) REDIS_WORKFLOW_MODULE=$(MODULE) \
+bench: build ## speed and memory beside a plain stream and a plain list, with goals: two minutes
+	@ulimit -n "$$(ulimit -Hn)"
+	REDIS_SERVER=$(REDIS) REDIS_WORKFLOW_MODULE=$(MODULE) BENCH_CSV=$(CSV) \
 	cargo bench -q --locked --no-default-features --bench load -- $(PARTS)
 
-bench-full: ## the same, and 10 million tasks
-	@$(MAKE) --no-print-directory bench PARTS="memory batch single files persisted large"
+bench-full: ## the same, 10 million tasks, and how cost grows with work
+	@$(MAKE) --no-print-directory bench PARTS=full
 
 serve: build ## a Redis with the module in the foreground, on PORT (6379)
 	@exec $(REDIS) --port $(PORT) --save '' --loadmodule $(CURDIR)/$(MODULE)

@@ -3,6 +3,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
+
+/// How long an answer may take: saving and loading millions of tasks takes seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One connection.
 pub struct Conn {
@@ -31,6 +35,7 @@ impl Conn {
     pub fn open(port: u16) -> Conn {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
         stream.set_nodelay(true).expect("a socket option");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
         Conn { stream, out: Vec::new(), buffer: vec![0; 1 << 16], at: 0, end: 0 }
     }
 
@@ -103,6 +108,14 @@ impl Conn {
         let bytes = self.buffer[self.at..self.at + len].to_vec();
         self.at += len + 2;
         bytes
+    }
+
+    /// Reads a reply that must be a bulk string.
+    pub fn reply_bytes(&mut self) -> Vec<u8> {
+        match self.reply() {
+            Head::Bulk(len) => self.bytes(len),
+            other => panic!("the server answered {other:?}"),
+        }
     }
 
     /// Reads a reply and forgets it.
