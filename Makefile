@@ -19,9 +19,10 @@ FOR ?= 60
 STEPS ?=
 PYTEST_ARGS ?=
 PARTS ?=
+UPDATE ?=
 CSV ?= target/bench.csv
 
-.PHONY: help deps build demo test lint sim bench bench-full serve docs clean
+.PHONY: help deps build demo test lint sim bench bench-full bench-micro serve docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -34,8 +35,9 @@ build: deps ## build the optimised module, target/release/libredisworkflow.so
 demo: build ## watch a real workflow flow through a throwaway Redis
 	@$(PYTHON) client-examples/python/demo.py
 
-test: lint ## lint, unit tests, simulator, and the module in every server
+test: lint ## lint, unit tests, simulator, instruction counts, and the module in every server
 	@cargo test --locked --no-default-features
+	$(MAKE) --no-print-directory bench-micro
 	cargo build --release --locked
 	$(PYTHON) -m pytest -n 2 tests-py $(PYTEST_ARGS)
 
@@ -56,6 +58,9 @@ bench: build ## speed and memory beside a plain stream and a plain list, with go
 bench-full: ## the same, 10 million tasks, and how cost grows with work
 	@$(MAKE) --no-print-directory bench PARTS=full
 
+bench-micro: deps ## instructions of the engine's hot paths against those kept; UPDATE=1 keeps the new ones
+	@cargo bench -q --locked --no-default-features --bench micro -- $(if $(UPDATE),--update)
+
 serve: build ## a Redis with the module in the foreground, on PORT (6379)
 	@exec $(REDIS) --port $(PORT) --save '' --loadmodule $(CURDIR)/$(MODULE)
 
@@ -70,13 +75,15 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 	rm -rf tests-py/.pytest_cache $(if $(ALL),.venv .servers .deps)
 	find tests-py client-examples -name __pycache__ -prune -exec rm -rf {} +
 
-# The compiler and linker for Rust's C parts, libclang for the bindings, a Redis, Python's venv.
+# The compiler and linker for Rust's C parts, libclang for the bindings, a Redis, Python's venv,
+# valgrind to count instructions.
 # `wanted` grows by what this machine lacks; only then is the package manager asked for anything.
 .deps/system: Makefile
 	@command -v cargo >/dev/null || { echo "cargo is missing: install a current Rust toolchain" >&2; exit 1; }
 	wanted=""
 	command -v gcc >/dev/null || wanted+=" gcc libc6-dev"
 	command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || wanted+=" redis-tools"
+	command -v valgrind >/dev/null || wanted+=" valgrind"
 	python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=" python3-venv"
 	if ! { ls /usr/lib/*/ /usr/lib/llvm-*/lib 2>/dev/null || true; } | grep -E '^libclang(-[0-9]+)?\.so' >/dev/null \
 	    || ! ls -d /usr/lib/llvm-*/lib/clang/*/include /usr/lib/clang/*/include >/dev/null 2>&1; then

@@ -46,6 +46,8 @@ fn main() {
     print!("{}", table.markdown());
     if let Ok(path) = std::env::var("BENCH_CSV") {
         let head = format!("# {}\n", server::machine());
+        let folder = std::path::Path::new(&path).parent();
+        folder.map(std::fs::create_dir_all).transpose().expect("a folder for the file");
         std::fs::write(&path, head + &table.csv()).expect("the file can be written");
     }
 }

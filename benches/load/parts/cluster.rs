@@ -60,12 +60,11 @@ impl Cluster {
         Cluster { primaries, spaces }
     }
 
-    /// Does `work` on the spaces of the first so many primaries, one client for each primary: times a
-    /// second that a space was done, and seconds of the servers' processor time for it.
-    fn run(&self, primaries: usize, work: fn(&mut Conn, &str)) -> (f64, f64) {
+    /// Does `work` on the spaces of the first so many primaries, one client for each primary: spaces a
+    /// second.
+    fn run(&self, primaries: usize, work: fn(&mut Conn, &str)) -> f64 {
         let mut conns: Vec<Conn> = self.primaries[..primaries].iter().map(Server::conn).collect();
         self.primaries.iter().enumerate().for_each(|(place, node)| node.pin(place));
-        let cpu = self.cpu();
         let start = Instant::now();
         std::thread::scope(|scope| {
             for (place, conn) in conns.iter_mut().enumerate() {
@@ -76,12 +75,7 @@ impl Cluster {
                 });
             }
         });
-        let spaces = (primaries * SPACES / PRIMARIES) as f64;
-        (spaces / start.elapsed().as_secs_f64(), (self.cpu() - cpu) / spaces)
-    }
-
-    fn cpu(&self) -> f64 {
-        self.primaries.iter().map(Server::cpu).sum()
+        (primaries * SPACES / PRIMARIES) as f64 / start.elapsed().as_secs_f64()
     }
 }
 
@@ -128,11 +122,11 @@ pub fn measure(table: &mut Table) {
     let (mut ours, mut plain) = (vec![], vec![]);
     for _ in 0..rounds() {
         let several = [1, 2, 3].map(|primaries| cluster.run(primaries, work_through));
-        for (speeds, (speed, _)) in speeds.iter_mut().zip(several) {
+        for (speeds, speed) in speeds.iter_mut().zip(several) {
             speeds.push(speed * (WORKFLOWS * CHAIN) as f64);
         }
-        ours.push(several[1].0 / several[0].0);
-        plain.push(cluster.run(2, set_through).0 / cluster.run(1, set_through).0);
+        ours.push(several[1] / several[0]);
+        plain.push(cluster.run(2, set_through) / cluster.run(1, set_through));
     }
     for (place, speeds) in speeds.iter().enumerate() {
         table.note(&format!("tasks/s, primaries of a cluster at work: {}", place + 1), median(speeds));
