@@ -10,6 +10,7 @@ import redis
 
 from servers import Server
 from space import Space, Task, plain
+from waiting import now_ms
 from workflows import chain, diamond, fan, join, loose, sample_text, single, task, workflow
 
 HOUR = 3_600_000
@@ -30,6 +31,7 @@ def live(server: Server, space: Space) -> None:
     _pause(space)
     _recover(space)
     _delete(space)
+    _wait(server, space)
 
 
 def _push_all_kinds(space: Space) -> None:
@@ -109,7 +111,39 @@ def _delete(space: Space) -> None:
     assert space.delete(*gone) == 2
 
 
-def ids_of(space: Space, last: int = 60) -> list[bytes]:
+def _wait(server: Server, space: Space) -> None:
+    """Everything that waits for a time, none of which comes while a test looks."""
+    space.push({**chain(2, type="d"), "timeout_ms": 5 * HOUR}, "DELAY", HOUR, "RETAIN", 2 * HOUR)
+    space.push(loose(3, type="d", delay_ms=HOUR), "PAUSED", "TIMEOUT", 9 * HOUR)
+    space.push(single(type="d", delay_ms=HOUR), "PAUSED", "AT", now_ms() + HOUR)
+    space.push(workflow(task("a", type="d"), task("b", ["a"], type="d", delay_ms=HOUR, timeout_ms=HOUR)))
+    space.complete(space.claim_one("w", "TYPES", 1, "d").token)
+
+    jitter = {"kind": "linear", "delay_ms": 2 * HOUR, "max_ms": 3 * HOUR, "jitter": 0.5}
+    space.push({**loose(4, type="again", timeout_ms=3 * HOUR), "defaults": {"max_attempts": 9, "backoff": jitter}})
+    one, two, three, _ = raw(space.claim("w", "TYPES", 1, "again", "COUNT", 4, "LEASE", HOUR))
+    assert space.fail(one, "ERROR", BINARY, two, "RETRY", HOUR, three, "RETRY", 0, "ERROR", "at once") == [2, 2, 2]
+    space.claim("w", "TYPES", 1, "again", "LEASE", HOUR)
+    late = space.push(single(type="slow one", timeout_ms=1, max_attempts=2, backoff={"delay_ms": HOUR}))
+    space.claim_one("w", "TYPES", 1, "slow one", "LEASE", HOUR)
+    over = space.push(chain(2, type="over"), "TIMEOUT", 1)
+
+    for final in ("NORETRY", "poison", "again", "one of two"):
+        wid = space.push(workflow(*(task(n, type="dead", max_deliveries=1) for n in "ab"), task("c", ["a"], type="dead")))
+        first, second = (task.token for task in space.claim("dead", "TYPES", 1, "dead", "COUNT", 2, "LEASE", HOUR))
+        if final == "poison":
+            space.recover("dead")
+        else:
+            space.fail(first, "ERROR", "no", "NORETRY", second, "ERROR", "nor this")
+        if final in ("again", "one of two"):
+            assert space.retry(wid, *(["TASK", "b"] if final == "one of two" else [])) == 1
+            space.claim("kept", "TYPES", 1, "dead", "COUNT", 9, "LEASE", HOUR)
+    space.configure("default-max-deliveries", 7, "retain-count", 1_000_000, "retain-failed-ms", 9 * 24 * HOUR)
+    server.wait_until(lambda: space.states(late)["only"] == "delayed", what="an attempt to time out")
+    server.wait_until(lambda: space.state(over) == "failed", what="a workflow to time out")
+
+
+def ids_of(space: Space, last: int = 100) -> list[bytes]:
     """The ids of the workflows that `live` left: the integers, and the own ones."""
     ids = [b"%d" % number for number in range(1, last)]
     ids += [own + b"-%d" % base for own in (b"order-7", b"007", b"9000", BINARY) for base in range(60)]

@@ -103,6 +103,29 @@ class Space:
     def delete(self, *ids: Any) -> int:
         return self.call("DELETE", *ids)
 
+    def retry(self, workflow: Text, *options: Any) -> int:
+        return self.call("RETRY", workflow, *options)
+
+    def page(self, *options: Any) -> tuple[str, list[dict[str, Any]]]:
+        """One page of WF.LIST: the next cursor and what was found."""
+        cursor, found = plain(self.call("LIST", *options))
+        return cursor, found
+
+    def listed(self, *options: Any) -> list[dict[str, Any]]:
+        """All pages of WF.LIST in one."""
+        everything, cursor = [], "0"
+        while True:
+            cursor, found = self.page(*options, "CURSOR", cursor)
+            everything += found
+            if cursor == "0":
+                return everything
+
+    def configure(self, *names_and_values: Any) -> None:
+        assert self.call("CONFIG", "SET", *names_and_values) == b"OK"
+
+    def settings(self, pattern: Text = "*") -> dict[str, Any]:
+        return plain(self.call("CONFIG", "GET", pattern))
+
     def get(self, workflow: Text, *options: str) -> dict[str, Any]:
         """WF.GET of a workflow that must exist."""
         reply = self.call("GET", workflow, *options)

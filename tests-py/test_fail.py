@@ -72,12 +72,3 @@ def test_other_workflows_go_on(jobs: Space) -> None:
     jobs.fail(jobs.claim_one("w").token)
     assert len(jobs.work_off("w")) == 4
     assert (jobs.state("bad"), jobs.state("good")) == ("failed", "completed")
-
-
-def test_retry_options_are_refused_by_name_for_now(jobs: Space) -> None:
-    wid = jobs.push(single())
-    token = jobs.claim_one("w").token
-    for option, *value in (["RETRY", "5"], ["NORETRY"]):
-        with refused("ERR", option):
-            jobs.fail(token, option, *value)
-    assert jobs.states(wid) == {"only": "running"}

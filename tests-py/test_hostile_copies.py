@@ -57,8 +57,9 @@ def test_random_vectors_leave_equal_copies(fresh_server: Callable[..., Server]) 
     assert len(seen) == ROUNDS
     wire.close()
 
-    # From the first loading on nothing expires any more.
+    # In a pause nothing happens by itself, and from the first loading on no lease runs out.
     control.config_set("workflow.grace-ms", 3_600_000)
+    control.execute_command("CLIENT", "PAUSE", 600_000, "WRITE")
     control.execute_command("DEBUG", "RELOAD")
     before = whole_digest(control)
     for reload in ("LOADAOF", "RELOAD"):

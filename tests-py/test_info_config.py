@@ -165,6 +165,12 @@ SETTINGS: dict[str, tuple[int, int, int]] = {
     "max-error-bytes": (0, 65_536, 512 * MEGABYTE),
     "max-count": (1, 10_000, 1_000_000),
     "max-types": (1, 10_000, 65_535),
+    "default-max-attempts": (1, 1, 65_535),
+    "default-max-deliveries": (1, 5, 65_535),
+    "retain-completed-ms": (0, 24 * HOUR, 10 * 365 * 24 * HOUR),
+    "retain-failed-ms": (0, 7 * 24 * HOUR, 10 * 365 * 24 * HOUR),
+    "retain-count": (0, 2**32 - 1, 2**32 - 1),
+    "retain-bytes": (0, 1 << 40, 1 << 40),
 }
 
 

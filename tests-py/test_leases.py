@@ -42,7 +42,7 @@ def test_the_timer_notices_with_nobody_connected(server: Server, jobs: Space) ->
 
 def test_a_lease_is_noticed_soon(server: Server, jobs: Space) -> None:
     """Within 200 ms on a busy machine; the timer itself is good for some 10 ms."""
-    wid = jobs.push(single())
+    wid = jobs.push(single(max_deliveries=9))
     late = []
     for _ in range(5):
         claimed = jobs.claim_one("w", "LEASE", 20)

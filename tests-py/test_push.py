@@ -130,15 +130,6 @@ def test_an_invalid_document_is_refused_and_changes_nothing(
     assert jobs.client.exists(jobs.key) == 0
 
 
-def test_what_a_document_may_not_say_yet_is_refused_by_name(jobs: Space) -> None:
-    for field, value in {"max_attempts": 3, "timeout_ms": 5, "delay_ms": 5, "backoff": {"delay_ms": 5}}.items():
-        with refused("INVALID", field):
-            jobs.push(single(**{field: value}))
-    for option in ("DELAY", "AT"):
-        with refused("ERR", option):
-            jobs.push(single(), option, 5)
-
-
 def test_more_tasks_than_the_limit(jobs: Space) -> None:
     jobs.client.config_set("workflow.max-tasks", 3)
     assert jobs.push(loose(3)) == "1"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -109,6 +110,25 @@ def test_a_task_that_raises_fails_with_its_text(server: Server, jobs: Space, sta
     assert jobs.tasks(wid)["only"]["error"] == "RuntimeError: disk full"
 
 
+def test_a_task_that_fails_is_tried_again(server: Server, jobs: Space, start: Start) -> None:
+    wid = jobs.push(single(max_attempts=3, backoff={"delay_ms": 20}, **lasting(0, fail="not yet", fail_times=2)))
+    start("w")
+    server.wait_until(in_state(jobs, wid, "completed"), what="completion")
+    seen = jobs.tasks(wid)["only"]
+    assert (seen["attempts"], seen["failures"], seen["error"]) == (3, 2, None)
+
+
+def test_the_retry_example_can_be_watched(server: Server, jobs: Space) -> None:
+    command = [sys.executable, EXAMPLES / "retry.py", "--url", f"redis://127.0.0.1:{server.port}", "--id", "w"]
+    command += ["--failures", "3", "--delay-ms", "150"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    told = [line.split(" ", 1)[1] for line in ended.stdout.splitlines()]
+    for attempt, line in enumerate(told[:3], 1):
+        assert re.fullmatch(rf"w charge: attempt {attempt} failed: .*connection reset; again in \d+ ms", line), told
+    assert told[3:] == ["w charge: completed after 4 attempts", "w receipt: completed after 1 attempts"]
+
+
 def test_a_worker_stops_what_its_workflow_no_longer_needs(server: Server, jobs: Space, start: Start) -> None:
     wid = jobs.push(workflow(task("long", **lasting(600)), task("bad", type="other")))
     start("w", "--types", "work", "--lease-ms", "600")
@@ -140,6 +160,9 @@ def test_the_demo_completes_and_cleans_up(flavour: str, tmp_path: Path) -> None:
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "107/107 tasks done" in ended.stdout
+    assert "109/109 tasks done" in ended.stdout
+    for attempt in (1, 2):
+        assert re.search(rf"flaky charge: attempt {attempt} failed: .*; again in \d+ ms", ended.stdout), ended.stdout
+    assert "flaky charge: completed after 3 attempts" in ended.stdout
     assert "every task completed" in ended.stdout
     assert list(tmp_path.iterdir()) == []

@@ -25,15 +25,18 @@ COMMANDS: dict[str, tuple[int, set[str], set[str], set[str]]] = {
     "WF.GET": (-3, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
     "WF.DELETE": (-3, {"write"}, {"RW", "delete"}, {"write", "workflow"}),
     "WF.STATS": (2, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
+    "WF.LIST": (-2, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
+    "WF.RETRY": (-3, {"write", "denyoom"}, {"RW", "access", "update"}, {"write", "workflow"}),
+    "WF.CONFIG": (-4, {"write"}, {"RW", "insert"}, {"write", "workflow"}),
     "WF.APPLY": (-3, {"write", "admin", "noscript"}, {"RW", "insert"}, {"write", "admin", "dangerous"}),
 }
 
 # What hints show, by the tokens and names of the arguments.
 ARGUMENTS: dict[str, set[str]] = {
-    "WF.PUSH": {"workflow", "ID", "NX", "INPUT", "PRIORITY", "PAUSED"},
+    "WF.PUSH": {"workflow", "ID", "NX", "INPUT", "PRIORITY", "PAUSED", "DELAY", "AT", "TIMEOUT", "RETAIN"},
     "WF.CLAIM": {"worker", "TYPES", "COUNT", "BLOCK", "LEASE", "MAXPRIORITY", "WITHRESULTS"},
     "WF.COMPLETE": {"token", "RESULT"},
-    "WF.FAIL": {"token", "ERROR"},
+    "WF.FAIL": {"token", "ERROR", "RETRY", "NORETRY"},
     "WF.EXTEND": {"token"},
     "WF.PAUSE": {"ID", "TYPE", "ALL"},
     "WF.RELEASE": {"ID", "TYPE", "ALL"},
@@ -41,6 +44,9 @@ ARGUMENTS: dict[str, set[str]] = {
     "WF.GET": {"id", "TASKS"},
     "WF.DELETE": {"id"},
     "WF.STATS": set(),
+    "WF.LIST": {"FAILED", "STATE", "TYPE", "PREFIX", "OLDER", "NEWER", "CURSOR", "COUNT"},
+    "WF.RETRY": {"id", "TASK"},
+    "WF.CONFIG": {"SET", "GET", "name", "value", "pattern"},
     "WF.APPLY": {"effect"},
 }
 
@@ -94,8 +100,6 @@ def test_command_docs_are_complete(r: redis.Redis, command: str) -> None:
 
     look_at(rest)
     assert ARGUMENTS[command] <= named
-    for keyword in ("DELAY", "AT", "RETRY", "NORETRY"):
-        assert keyword not in named, "documented, but refused"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -149,7 +153,11 @@ CALLS: dict[str, list[Any]] = {
     "WF.GET": ["1"],
     "WF.DELETE": ["1"],
     "WF.STATS": [],
+    "WF.LIST": [],
+    "WF.RETRY": ["1"],
+    "WF.CONFIG": ["SET", "retain-count", 5],
 }
+LOOKING = ["WF.GET", "WF.STATS", "WF.LIST"]
 
 
 @pytest.fixture
@@ -168,13 +176,14 @@ def test_key_patterns_hold(rules: Any) -> None:
 
 def test_who_may_only_read_can_look(rules: Any) -> None:
     user = rules("+@all", "%R~jobs")
-    assert [command for command in CALLS if user.may(command, "jobs", *CALLS[command])] == ["WF.GET", "WF.STATS"]
+    assert [command for command in CALLS if user.may(command, "jobs", *CALLS[command])] == LOOKING
 
 
 def test_who_may_only_write_can_push_and_delete(rules: Any) -> None:
     """All others hand out something that is in the key."""
     user = rules("+@all", "%W~jobs")
-    assert [command for command in CALLS if user.may(command, "jobs", *CALLS[command])] == ["WF.PUSH", "WF.DELETE"]
+    allowed = [command for command in CALLS if user.may(command, "jobs", *CALLS[command])]
+    assert allowed == ["WF.PUSH", "WF.DELETE", "WF.CONFIG"]
 
 
 def test_single_commands_can_be_allowed(rules: Any) -> None:
@@ -188,9 +197,9 @@ def test_categories_allow_and_forbid(r: redis.Redis, rules: Any) -> None:
     for given, allowed in (
         (["+@workflow"], set(CALLS)),
         (["+@all", "-@workflow"], set()),
-        (["+@all", "-@write"], {"WF.GET", "WF.STATS"}),
+        (["+@all", "-@write"], set(LOOKING)),
         (["+@all", "-@blocking"], set(CALLS) - {"WF.CLAIM"}),
-        (["+@read"], {"WF.GET", "WF.STATS"}),
+        (["+@read"], set(LOOKING)),
         (["+@all", "-@dangerous"], set(CALLS)),
     ):
         user = rules("~*", *given)

@@ -14,7 +14,7 @@ from workflows import Document, chain, fan, loose, single
 
 COMMANDS = [
     b"WF.PUSH", b"WF.CLAIM", b"WF.COMPLETE", b"WF.FAIL", b"WF.EXTEND", b"WF.PAUSE", b"WF.RELEASE",
-    b"WF.RECOVER", b"WF.GET", b"WF.DELETE", b"WF.STATS", b"WF.APPLY",
+    b"WF.RECOVER", b"WF.GET", b"WF.DELETE", b"WF.STATS", b"WF.APPLY", b"WF.RETRY", b"WF.LIST", b"WF.CONFIG",
 ]  # fmt: skip
 
 KEYS = [b"jobs"] * 6 + [b"more", b"missing", b"string", b"", b"\x00\xff"]
@@ -22,6 +22,7 @@ KEYS = [b"jobs"] * 6 + [b"more", b"missing", b"string", b"", b"\x00\xff"]
 NUMBERS = [
     b"0", b"1", b"2", b"3", b"10", b"100", b"1000", b"10000", b"10001", b"1023", b"1024", b"1025", b"65535", b"65536",
     b"16777215", b"16777216", b"2592000000", b"2592000001", b"3153600000000", b"3153600000001", b"2147483647",
+    b"315360000000", b"315360000001", b"1099511627776", b"1099511627777", b"1900000000000",
     b"2147483648", b"4294967295", b"4294967296", b"9223372036854775806", b"9223372036854775807",
     b"9223372036854775808", b"18446744073709551615", b"18446744073709551616", b"-1", b"-0", b"-9223372036854775808",
     b"00", b"007", b"+1", b" 1", b"1 ", b"1.5", b"1e3", b"0x10", b"nan", b"inf", b"", b"1\x00", b"9" * 400,
@@ -30,7 +31,8 @@ NUMBERS = [
 KEYWORDS = [
     b"ID", b"NX", b"INPUT", b"PRIORITY", b"PAUSED", b"DELAY", b"AT", b"TYPES", b"COUNT", b"BLOCK", b"LEASE",
     b"MAXPRIORITY", b"WITHRESULTS", b"RESULT", b"ERROR", b"RETRY", b"NORETRY", b"TYPE", b"ALL", b"RESUME", b"TASKS",
-    b"id", b"CouNt", b"wor", b"snapshot", b"push", b"claim", b"pause",
+    b"TIMEOUT", b"RETAIN", b"TASK", b"STATE", b"PREFIX", b"OLDER", b"NEWER", b"CURSOR", b"FAILED", b"SET", b"GET",
+    b"default", b"due", b"rerun", b"config", b"retry", b"deadline", b"id", b"CouNt", b"wor", b"snapshot", b"push", b"claim", b"pause",
 ]  # fmt: skip
 
 TEXTS = [
@@ -40,10 +42,25 @@ TEXTS = [
     b"{}", b"[]", b"null",
 ]  # fmt: skip
 
-FIELDS = ["priority", "lease_ms", "payload", "children", "colour", "Priority", "max_attempts"]
-VALUES = [0, 1, -1, 2**24, 2**63, 1.5, "7", "", None, [], {}, True]
+FIELDS = [
+    "priority", "lease_ms", "payload", "children", "colour", "Priority", "max_attempts", "max_deliveries", "timeout_ms",
+    "delay_ms", "backoff",
+]  # fmt: skip
+VALUES = [
+    0, 1, -1, 5, 2**24, 2**63, 1.5, "7", "", None, [], {}, True, 315_360_000_000, {"delay_ms": 0}, {"kind": "linear"},
+    {"jitter": 0.5, "max_ms": 5, "delay_ms": 3}, {"kind": "fixed", "delay_ms": 2**40, "max_ms": 1}, {"colour": 1},
+]  # fmt: skip
+SETTINGS = [
+    b"default-lease-ms", b"default-max-attempts", b"default-max-deliveries", b"retain-completed-ms",
+    b"retain-failed-ms", b"retain-count", b"retain-bytes", b"Retain-Count", b"max-tasks", b"retain-*", b"",
+]  # fmt: skip
+STATES = [b"running", b"paused", b"completed", b"failed", b"cancelled", b"FAILED", b"ready"]
 
-SHAPES = [json.dumps(shape) for shape in (chain(3), fan(4), loose(3, type="x"), single())]
+RETRIED = {"max_attempts": 3, "max_deliveries": 3, "backoff": {"delay_ms": 50, "jitter": 0.5}}
+SHAPES = [
+    json.dumps(shape)
+    for shape in (chain(3, **RETRIED), fan(4), loose(3, type="x", max_attempts=2), single(timeout_ms=50, **RETRIED))
+]
 
 IN_LUA = b"return redis.pcall(unpack(ARGV))"
 
@@ -102,6 +119,8 @@ class Vectors:
                 out = [self._document()]
                 out += pick(([], [b"ID", pick(TEXTS)], [b"NX", b"ID", pick(self.ids)], [b"ID", pick(NUMBERS)]))
                 out += pick(([], [b"INPUT", pick(TEXTS)], [b"PRIORITY", pick(NUMBERS)], [b"PAUSED"]))
+                out += pick(([], [], [b"DELAY", pick(NUMBERS)], [b"AT", pick(NUMBERS)]))
+                out += pick(([], [], [b"TIMEOUT", pick(NUMBERS)], [b"RETAIN", pick(NUMBERS)]))
             case b"WF.CLAIM":
                 out = [pick(TEXTS)]
                 out += pick(([], [b"COUNT", b"3"], [b"COUNT", pick(NUMBERS)]))
@@ -110,7 +129,14 @@ class Vectors:
             case b"WF.COMPLETE":
                 out = [part for _ in range(some(1, 4)) for part in self._acknowledged(b"RESULT")]
             case b"WF.FAIL":
-                out = [part for _ in range(some(1, 4)) for part in self._acknowledged(b"ERROR")]
+                out = [
+                    part
+                    for _ in range(some(1, 4))
+                    for part in (
+                        *self._acknowledged(b"ERROR"),
+                        *pick(([], [], [b"RETRY", pick(NUMBERS)], [b"RETRY", b"0"], [b"NORETRY"])),
+                    )
+                ]
             case b"WF.EXTEND":
                 out = [pick(NUMBERS), *(pick(self.tokens) for _ in range(some(1, 4)))]
             case b"WF.PAUSE" | b"WF.RELEASE":
@@ -121,6 +147,17 @@ class Vectors:
                 out = [pick(self.ids), *pick(([], [b"TASKS"]))]
             case b"WF.DELETE":
                 out = [pick(self.ids + TEXTS) for _ in range(some(1, 3))]
+            case b"WF.RETRY":
+                out = [pick(self.ids), *pick(([], [], [b"TASK", b"t0"], [b"TASK", pick(TEXTS)]))]
+            case b"WF.LIST":
+                out = pick(([], [b"FAILED"], [b"STATE", pick(STATES)]))
+                out += pick(([], [b"CURSOR", pick(NUMBERS)], [b"COUNT", pick(NUMBERS)], [b"PREFIX", pick(TEXTS)]))
+                out += pick(([], [b"TYPE", b"work"], [b"OLDER", pick(NUMBERS)], [b"NEWER", pick(NUMBERS)]))
+            case b"WF.CONFIG":
+                names = [pick(SETTINGS) for _ in range(some(1, 3))]
+                values = [pick((pick(NUMBERS), b"default", b"100000")) for _ in names]
+                setting = [part for both in zip(names, values, strict=True) for part in both]
+                out = pick(([b"GET", pick(SETTINGS)], [b"SET", *setting], [b"SET", *setting]))
             case b"WF.APPLY":
                 out = [pick(KEYWORDS), pick(TEXTS), pick(NUMBERS)]
             case _:
@@ -192,12 +229,16 @@ class Vectors:
             fields: Document = {"name": name, "type": draw.choice(["work", "x", "", "\x00", "ä"])}
             if place and draw.random() < 0.7:
                 fields["parents"] = draw.sample(names[:place], draw.randint(1, min(3, place)))
-            if draw.random() < 0.1:
+            if draw.random() < 0.2:
                 fields[draw.choice(FIELDS)] = draw.choice([*VALUES, [names[0]]])
             tasks.append(fields)
         whole: Document = {"tasks": tasks}
         if draw.random() < 0.3:
             whole["name"] = draw.choice(["n", "", "x" * 513, "\x00"])
+        if draw.random() < 0.2:
+            whole["defaults"] = {draw.choice(FIELDS): draw.choice(VALUES)}
+        if draw.random() < 0.1:
+            whole["timeout_ms"] = draw.choice(VALUES)
         if draw.random() < 0.1:
             whole["priority"] = draw.choice([0, -1, 2**24 - 1, 2**24, "12", "x", None])
         return whole

@@ -29,6 +29,11 @@ def eventually(predicate: Callable[[], T], timeout: float = 10, what: str = "the
         time.sleep(POLL_SECONDS)
 
 
+def now_ms() -> int:
+    """The clock of the wall, as servers of this machine read it."""
+    return time.time_ns() // 1_000_000
+
+
 def work_for(seconds: float) -> None:
     """What a worker of a test does with a task: take time."""
     time.sleep(seconds)

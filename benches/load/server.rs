@@ -77,6 +77,11 @@ impl Server {
         self.info("memory", "used_memory")
     }
 
+    /// Bytes that are resident.
+    pub fn resident(&self) -> f64 {
+        self.info("memory", "used_memory_rss")
+    }
+
     /// Bytes that were resident at the highest, since its start.
     pub fn peak_resident(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();

@@ -7,11 +7,11 @@ use redisworkflow::commands::token::Token;
 use redisworkflow::encoding::effect_text::{EffectLog, apply_text};
 use redisworkflow::encoding::snapshot::{Loader, save};
 use redisworkflow::engine::effect::Effect;
-use redisworkflow::engine::plan::Standing;
 use redisworkflow::engine::report::Report;
 use redisworkflow::engine::space::Space;
 use redisworkflow::engine::state::TaskState;
 use redisworkflow::engine::units::Millis;
+use redisworkflow::engine::verdict::Standing;
 use std::fmt::Write;
 
 /// Something to count.
@@ -135,7 +135,7 @@ fn sweep_leases() {
     let (mut bed, _) = claimed();
     bed.now = Millis(bed.now.0 + 1_000_000_000);
     counted(|| bed.run(|call| sweep::sweep(call).map(|_| ()), &[]));
-    assert!(bed.space.next_due().is_none(), "all leases were taken back");
+    assert!(bed.space.agenda().leases.is_empty(), "all leases were taken back");
 }
 
 fn write_completions() {

@@ -1,8 +1,9 @@
-"""`make demo`: two workflows flow through a throwaway Redis, worked on by four workers.
+"""`make demo`: three workflows flow through a throwaway Redis, worked on by four workers.
 
-One is a sample of four tasks, the other a recorded run of a real astronomy pipeline (Montage, 103
-tasks), its run times shortened so that the whole takes some seconds. Nothing is left behind: the
-server listens on a free loopback port, lives in a temporary directory and ends with this program.
+One is a sample of four tasks, one a recorded run of a real astronomy pipeline (Montage, 103 tasks),
+its run times shortened so that the whole takes some seconds. In the third a task fails twice and then
+succeeds; the server puts each next attempt off for longer. Nothing is left behind: the server listens
+on a free loopback port, lives in a temporary directory and ends with this program.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from typing import Any
 import redis
 
 from producer import connect, push
+from retry import Watch, flaky
 from worker import Worker, rehearse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,9 +109,12 @@ def recorded_seconds(document: Document, slots: int) -> float:
 def watch(client: redis.Redis, ids: list[str]) -> bool:
     """Draws progress until every workflow has ended; true if all of them completed."""
     bar = ProgressBar()
+    retries = Watch(client, KEY, "flaky")
     deadline = time.monotonic() + GIVE_UP_SECONDS
     while time.monotonic() < deadline:
         found = [client.execute_command("WF.GET", KEY, workflow_id) for workflow_id in ids]
+        for line in retries.news():
+            bar.say(line)
         done = sum(workflow[b"counts"].get(b"completed", 0) for workflow in found)
         running = sum(workflow[b"counts"].get(b"running", 0) for workflow in found)
         bar.draw(done, running, sum(workflow[b"size"] for workflow in found))
@@ -138,6 +143,10 @@ class ProgressBar:
         elif 10 * done // total > self._tenth:
             self._tenth = 10 * done // total
             print(line, flush=True)
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        print(f"\r{line}\x1b[K" if self._terminal else line, flush=True)
 
     def close(self) -> None:
         if self._terminal:
@@ -194,10 +203,11 @@ def main() -> int:
     speed = recorded_seconds(document, WORKERS * THREADS) / SECONDS
     with throwaway_server() as url:
         client = connect(url)
-        ids = ["sample", "montage"]
+        ids = ["flaky", "sample", "montage"]
+        push(client, KEY, "flaky", json.dumps(flaky()))
         push(client, KEY, "sample", (DATA / "sample.json").read_text())
         push(client, KEY, "montage", json.dumps(document))
-        print(f"pushed {ids[0]} and {ids[1]} ({len(document['tasks'])} tasks, {speed:.0f} times as fast as recorded)")
+        print(f"pushed {', '.join(ids)} ({len(document['tasks'])} tasks, {speed:.0f} times as fast as recorded)")
         workers = [
             Worker(url, KEY, f"worker-{n}", lambda task: rehearse(task, speed), threads=THREADS, lease_ms=LEASE_MS)
             for n in range(1, WORKERS + 1)

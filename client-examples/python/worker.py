@@ -7,7 +7,8 @@ What it takes care of:
 - it claims in batches, never more than it has threads free, and waits on the server (BLOCK);
 - a heartbeat extends the lease of everything it holds; when the server answers that a task was lost
   or should stop, the task's `stop` event is set;
-- a task that raises fails with the error's text;
+- a task that raises fails with the error's text; the server tries it again if the task has attempts
+  left (`max_attempts`, `backoff`). A handler that knows better raises `TryAgain` or `GiveUp`;
 - an acknowledgement is repeated until the server has answered it: a repeat changes nothing;
 - a CLAIM is never repeated by the client library: tasks of a claim whose reply was lost come back
   when their lease ends;
@@ -42,6 +43,7 @@ log = logging.getLogger("worker")
 
 ERROR_CHARACTERS = 2000
 COMPLETED, REPEATED = 1, 2
+FAILED, RETRIED = 1, 2
 EXTENDED, PLEASE_STOP = 1, 2
 NETWORK_ERRORS = (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, redis.ReadOnlyError)
 
@@ -66,6 +68,18 @@ Handler = Callable[[Task], bytes | str | None]
 
 class Stopped(Exception):
     """Raised by a handler that ended early because `task.stop` was set."""
+
+
+class GiveUp(Exception):
+    """Raised by a handler that knows: another attempt would fail as well."""
+
+
+class TryAgain(Exception):
+    """Raised by a handler that knows when another attempt may succeed, whatever the backoff says."""
+
+    def __init__(self, reason: str, in_ms: int):
+        super().__init__(reason)
+        self.in_ms = in_ms
 
 
 class Worker:
@@ -190,8 +204,12 @@ class Worker:
                 result = self._handler(task)
                 self._acknowledge(task, "WF.COMPLETE", *([] if result is None else ["RESULT", result]))
             except Exception as error:  # a refused result, for one too long, fails the task as well
-                log.warning("%s %s failed: %r", task.workflow, task.name, error)
-                self._acknowledge(task, "WF.FAIL", "ERROR", f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS])
+                reason = f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS]
+                code = self._acknowledge(task, "WF.FAIL", "ERROR", reason, *how_to_go_on(error))
+                if code == RETRIED:
+                    log.info("%s %s will be tried again: %s", task.workflow, task.name, reason)
+                elif code == FAILED:
+                    log.warning("%s %s failed: %s", task.workflow, task.name, reason)
         except Exception:
             log.exception("%s %s could not be acknowledged; its lease will free it", task.workflow, task.name)
         finally:
@@ -199,7 +217,7 @@ class Worker:
                 del self._held[task.token]
                 self._changed.notify_all()
 
-    def _acknowledge(self, task: Task, command: str, *options: object) -> None:
+    def _acknowledge(self, task: Task, command: str, *options: object) -> int:
         """Sends the acknowledgement until it is answered; a repeat by the same token is harmless.
 
         Only a worker that drains gives up, when the lease is over and the server still away.
@@ -215,7 +233,8 @@ class Worker:
                 continue
             if code not in (COMPLETED, REPEATED):
                 log.warning("%s %s came too late: another attempt counts", task.workflow, task.name)
-            return
+            return code
+        raise AssertionError("the pauses do not end")
 
     # The heartbeat
 
@@ -247,6 +266,13 @@ def readable(name: bytes) -> str:
     return name.decode(errors="backslashreplace")
 
 
+def how_to_go_on(error: Exception) -> list[object]:
+    """What WF.FAIL is told of the next attempt. Nothing: the task's own backoff decides."""
+    if isinstance(error, TryAgain):
+        return ["RETRY", error.in_ms]
+    return ["NORETRY"] if isinstance(error, GiveUp) else []
+
+
 def backoff() -> Iterator[float]:
     """Pauses that grow from 50 ms to 5 s, each a little random so that workers do not come as one."""
     for attempt in itertools.count():
@@ -254,7 +280,8 @@ def backoff() -> Iterator[float]:
 
 
 def rehearse(task: Task, speed: float = 1.0) -> bytes:
-    """The handler of this example: takes the payload's `runtime_s`, fails if it has a `fail` text.
+    """The handler of this example: takes the payload's `runtime_s`, fails if it has a `fail` text, with
+    `fail_times` only so often.
 
     Yours does the work instead. A long one looks at `task.stop`, and ends early when it is set.
     """
@@ -264,7 +291,7 @@ def rehearse(task: Task, speed: float = 1.0) -> bytes:
         wanted = parsed if isinstance(parsed, dict) else {}
     if task.stop.wait(float(wanted.get("runtime_s", 0)) / speed):
         raise Stopped("told to stop")
-    if "fail" in wanted:
+    if "fail" in wanted and task.attempt <= wanted.get("fail_times", task.attempt):
         raise RuntimeError(wanted["fail"])
     return f"done by pid {os.getpid()}".encode()
 

@@ -3,12 +3,12 @@
 //! repeat.
 
 use super::args::Args;
-use super::call::{Call, CommandError};
+use super::call::{Call, CommandError, Writing};
 use super::carry_out;
 use super::token::Token;
-use crate::engine::effect::Effect;
-use crate::engine::plan::Standing;
-use crate::engine::units::{Millis, TaskRef};
+use crate::engine::effect::{Cause, Effect};
+use crate::engine::limits::MAX_DURATION_MS;
+use crate::engine::verdict::{Standing, Wish, retry_at};
 
 /// What an acknowledgement says of its task.
 #[derive(Clone, Copy)]
@@ -23,6 +23,7 @@ pub enum Word {
 struct Acknowledgement<'a> {
     token: Token<'a>,
     text: Option<&'a [u8]>,
+    wish: Wish,
 }
 
 /// Parses and carries out a list of acknowledgements.
@@ -35,8 +36,8 @@ pub fn run(call: &mut Call<'_>, word: Word) -> Result<(), CommandError> {
     if list.iter().any(|item| item.text.is_some_and(|text| text.len() as u64 > max)) {
         return Err(CommandError::OverLimit(keyword, max, setting));
     }
-    let now = call.now;
-    let Some((space, out)) = call.space_mut()? else {
+    let (now, settings) = (call.now, call.settings);
+    let Some(Writing { space, out, random }) = call.writing()? else {
         call.out.reply.array(list.len());
         list.iter().for_each(|_| call.out.reply.int(-1));
         return Ok(());
@@ -44,19 +45,27 @@ pub fn run(call: &mut Call<'_>, word: Word) -> Result<(), CommandError> {
     out.reply.array(list.len());
     for item in list {
         let standing = item.token.standing(space);
+        let mut code = code(word, standing);
         if let Standing::Good(task) = standing {
-            carry_out(space, &effect(word, now, task, item.text), out);
+            let (error, cause) = (item.text, Cause::Reported);
+            let effect = match word {
+                Word::Completed => Effect::Complete { now, task, result: item.text },
+                Word::Failed => {
+                    let settings = space.settings(settings);
+                    match retry_at(space, task, now, item.wish, &settings, random) {
+                        Some(due) => Effect::Retry { now, task, due, error, cause },
+                        None => Effect::Fail { now, task, error, cause },
+                    }
+                }
+            };
+            if let Effect::Retry { .. } = effect {
+                code = 2;
+            }
+            carry_out(space, &effect, out);
         }
-        out.reply.int(code(word, standing));
+        out.reply.int(code);
     }
     Ok(())
-}
-
-fn effect<'a>(word: Word, now: Millis, task: TaskRef, text: Option<&'a [u8]>) -> Effect<'a> {
-    match word {
-        Word::Completed => Effect::Complete { now, task, result: text },
-        Word::Failed => Effect::Fail { now, task, error: text },
-    }
 }
 
 /// The status code of a token.
@@ -67,8 +76,25 @@ fn code(word: Word, standing: Standing) -> i64 {
         (_, Standing::Stale) => 0,
         (Word::Completed, Standing::Completed) => 2,
         (Word::Failed, Standing::Failed) => 1,
+        (Word::Failed, Standing::Retried) => 2,
+        (Word::Completed, Standing::Retried) => 0,
         (Word::Completed, Standing::Failed) | (Word::Failed, Standing::Completed) => 0,
     }
+}
+
+/// What the next arguments say about trying again, if they do.
+fn wish(args: &mut Args<'_>) -> Result<Option<Wish>, CommandError> {
+    if args.keyword("NORETRY") {
+        return Ok(Some(Wish::Never));
+    }
+    if args.keyword("RETRY") {
+        return Ok(Some(Wish::After(args.number("RETRY", 0, MAX_DURATION_MS)?)));
+    }
+    Ok(None)
+}
+
+fn keyword_of(wish: Wish) -> &'static str {
+    if wish == Wish::Never { "NORETRY" } else { "RETRY" }
 }
 
 fn parse<'a>(
@@ -85,15 +111,19 @@ fn parse<'a>(
                 }
                 continue;
             }
-            if let Word::Failed = word {
-                for option in ["RETRY", "NORETRY"] {
-                    if args.keyword(option) {
-                        return Err(CommandError::NotSupported(option));
+            if let Word::Failed = word
+                && let Some(wish) = wish(&mut args)?
+            {
+                match std::mem::replace(&mut last.wish, wish) {
+                    Wish::AsSet => continue,
+                    before if keyword_of(before) == keyword_of(wish) => {
+                        return Err(CommandError::Repeated(keyword_of(wish)));
                     }
+                    _ => return Err(CommandError::Excludes("RETRY", "NORETRY")),
                 }
             }
         }
-        list.push(Acknowledgement { token: Token::read(args.required()?)?, text: None });
+        list.push(Acknowledgement { token: Token::read(args.required()?)?, text: None, wish: Wish::AsSet });
     }
     Ok(list)
 }

@@ -4,7 +4,8 @@ use super::args::{Args, once};
 use super::call::{Call, CommandError, Outcome, Writing};
 use super::reply::Reply;
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
-use super::{carry_out, sweep, token};
+use super::sweep::Sweep;
+use super::{carry_out, token};
 use crate::engine::effect::{Effect, Grant, Lease};
 use crate::engine::limits::{
     MAX_BLOCK_MS, MAX_CLAIM_BYTES, MAX_CLAIM_TYPES, MAX_LEASE_MS, MAX_PRIORITY, Settings,
@@ -12,6 +13,7 @@ use crate::engine::limits::{
 use crate::engine::plan::{Wanted, claimable, has_room_for_worker};
 use crate::engine::space::Space;
 use crate::engine::units::{Millis, Nonce, TaskRef, TypeId};
+use crate::engine::verdict::first_deadline;
 
 #[linkme::distributed_slice(COMMANDS)]
 static CLAIM: Spec = Spec {
@@ -49,7 +51,7 @@ static CLAIM: Spec = Spec {
         Arg::flag("WITHRESULTS", "append to each task the names and results of its parents"),
     ],
     page: Page {
-        about: "Tasks are handed out in the order of (priority, age of the workflow, place in the workflow), lowest first. A claimed task is leased: unless it is completed, failed or extended before the deadline, it becomes ready again.\n\nClients that wait are served in order of arrival among those that can take the task. In MULTI and in scripts nothing blocks. A key that is missing has nothing to claim and is not created.",
+        about: "Tasks are handed out in the order of (priority, age of the workflow, place in the workflow), lowest first. A claimed task is leased: unless it is completed, failed or extended before the deadline, it becomes ready again, and when that has happened `max_deliveries` times it fails for good. The deadline is never after the task's `timeout_ms`; when that passes, the attempt has failed.\n\nClients that wait are served in order of arrival among those that can take the task. In MULTI and in scripts nothing blocks. A key that is missing has nothing to claim and is not created.",
         replies: &[
             ("array", "the claimed tasks; empty when there is none, also after BLOCK ran out"),
             ("task[0]", "token: proves the lease; for WF.COMPLETE, WF.FAIL and WF.EXTEND"),
@@ -63,7 +65,7 @@ static CLAIM: Spec = Spec {
             ("task[8]", "with WITHRESULTS: for each parent its name and its result or null, in one flat array"),
         ],
         errors: &[("ERR", "an argument is out of its range"), ("LIMIT", "a name is too long")],
-        replicated: "`claim` with worker, time, tokens and deadlines; before it `expire` with leases that were found to have run out. Nothing when nothing was claimed.",
+        replicated: "`claim` with worker, time, tokens and deadlines; before it what was found to be due: `due`, `expire`, `retry-timeout`, `timeout`, `poison`, `deadline`, `delete`. Nothing when nothing was claimed and nothing was due.",
         example: "> WF.CLAIM jobs alice TYPES 1 etl BLOCK 5000 LEASE 30000\n1) 1) \"1-0-9f8e7d6c\"\n   2) \"1\"\n   3) \"extract\"\n   4) \"etl\"\n   5) (integer) 1\n   6) (integer) 1767225630000\n   7) \"\"\n   8) (nil)",
     },
     run,
@@ -147,9 +149,10 @@ pub fn empty_reply(reply: &mut Reply) {
 /// Claims for a client that asks or has been waiting; leases that ran out are taken back first.
 /// False when there is nothing to claim, and then there is no reply.
 pub fn serve(claim: &Claim, call: &mut Call<'_>) -> Result<bool, CommandError> {
-    let (now, expire_from, settings) = (call.now, call.expire_from, call.settings);
+    let (now, settings) = (call.now, call.settings);
+    let sweep = Sweep { now, expire_from: call.expire_from, settings };
     let Some(Writing { space, out, random }) = call.writing()? else { return Ok(false) };
-    sweep::expire_due(space, now, expire_from, out);
+    sweep.run(space, out, random);
     let mut picked = pick(space, claim);
     keep_what_fits(space, &mut picked, claim.with_results);
     if picked.is_empty() {
@@ -158,7 +161,8 @@ pub fn serve(claim: &Claim, call: &mut Call<'_>) -> Result<bool, CommandError> {
     if !has_room_for_worker(space, &claim.worker) {
         return Err(CommandError::TooManyWorkers);
     }
-    let grants = grants(space, &picked, claim.lease_ms, now, settings, random);
+    let settings = space.settings(settings);
+    let grants = grants(space, &picked, claim.lease_ms, now, &settings, random);
     let lease = Lease { worker: &claim.worker, now, grants: &grants };
     carry_out(space, &Effect::Claim(lease), out);
     reply(space, &grants, claim.with_results, out);
@@ -213,10 +217,9 @@ pub fn grants(
     random: &mut dyn FnMut() -> u32,
 ) -> Vec<Grant> {
     let grant = |&task: &TaskRef| {
-        let (workflow, blueprint) = space.workflow(task.slot);
-        let own = || blueprint.shape.options(task.index).lease_ms;
+        let own = || space.workflow(task.slot).1.shape.options(task.index).lease_ms;
         let lease = lease_ms.or_else(own).unwrap_or(settings.default_lease_ms);
-        Grant { task, nonce: Nonce(random()), deadline: workflow.within(now.plus(lease)) }
+        Grant { task, nonce: Nonce(random()), deadline: first_deadline(space, task, now, lease) }
     };
     tasks.iter().map(grant).collect()
 }

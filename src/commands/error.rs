@@ -6,7 +6,7 @@ use crate::encoding::bytes::DecodeError;
 use crate::encoding::document::{DocumentError, Place};
 use crate::engine::draft::Invalid;
 use crate::engine::limits::{
-    MAX_INTEGER_ID, MAX_JSON_DEPTH, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_SEQUENCE, MAX_WORKERS,
+    MAX_INTEGER_ID, MAX_JSON_DEPTH, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_SEQUENCE, MAX_WORKERS, SETTINGS,
 };
 use crate::engine::plan::Refusal;
 
@@ -27,8 +27,14 @@ pub enum CommandError {
     MissingValue(&'static str),
     /// An option that only means something after another.
     Needs(&'static str, &'static str),
-    /// An option that is understood and not supported yet.
-    NotSupported(&'static str),
+    /// Two options of which only one may be given.
+    Excludes(&'static str, &'static str),
+    /// A value that is none of those there are.
+    NotOneOf(&'static str, Vec<u8>, &'static str),
+    /// A setting that a space cannot have.
+    UnknownSetting(Vec<u8>),
+    /// Not a cursor that the command gave.
+    BadCursor(Vec<u8>),
     /// Not a whole number.
     NotInteger(&'static str, Vec<u8>),
     /// A number out of range.
@@ -69,7 +75,16 @@ impl CommandError {
             Repeated(option) => format!("ERR {option} is given twice"),
             MissingValue(option) => format!("ERR {option} needs a value"),
             Needs(option, other) => format!("ERR {option} needs {other} before it"),
-            NotSupported(option) => format!("ERR {option} is not supported yet"),
+            Excludes(option, other) => format!("ERR {option} and {other} exclude each other"),
+            NotOneOf(name, value, those) => {
+                format!("ERR {name} must be one of {those}, not '{}'", quote(value))
+            }
+            UnknownSetting(name) => {
+                let known = SETTINGS.iter().filter(|spec| spec.per_space).map(|spec| spec.name);
+                let known: Vec<&str> = known.collect();
+                format!("ERR unknown setting '{}', a space has: {}", quote(name), known.join(", "))
+            }
+            BadCursor(cursor) => format!("ERR invalid cursor '{}'", quote(cursor)),
             NotInteger(name, value) => format!("ERR {name} must be a whole number, not '{}'", quote(value)),
             OutOfRange(name, min, max) => format!("ERR {name} is out of range, must be {min} to {max}"),
             Empty(name) => format!("ERR {name} must not be empty"),
@@ -99,11 +114,12 @@ fn quote(bytes: &[u8]) -> String {
     if bytes.len() > SHOWN { format!("{shown}...") } else { shown.to_string() }
 }
 
-fn place(place: &Place) -> String {
-    match place {
+fn place(at: &Place) -> String {
+    match at {
         Place::Document => "document".into(),
         Place::Task(_, Some(name)) => format!("task '{}'", quote(name.as_bytes())),
         Place::Task(index, None) => format!("task at index {index}"),
+        Place::Field(outer, field) => format!("{}, '{field}'", place(outer)),
     }
 }
 
@@ -116,9 +132,6 @@ fn document(error: &DocumentError) -> String {
         NotAnObject => "INVALID document: must be a JSON object".into(),
         UnknownField(at, field) => {
             format!("INVALID {}: unknown field '{}'", place(at), quote(field.as_bytes()))
-        }
-        NotSupported(at, field) => {
-            format!("INVALID {}: field '{}' is not supported yet", place(at), quote(field.as_bytes()))
         }
         Repeated(at, field) => format!("INVALID {}: field '{field}' is given twice", place(at)),
         WrongKind(at, field, wanted) => format!("INVALID {}: '{field}' must be {wanted}", place(at)),

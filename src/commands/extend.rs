@@ -7,7 +7,8 @@ use super::spec::{Access, Arg, COMMANDS, Page, Spec};
 use super::token::Token;
 use crate::engine::effect::Effect;
 use crate::engine::limits::MAX_LEASE_MS;
-use crate::engine::plan::{Standing, still_wanted};
+use crate::engine::plan::still_wanted;
+use crate::engine::verdict::{Standing, next_deadline};
 
 #[linkme::distributed_slice(COMMANDS)]
 static EXTEND: Spec = Spec {
@@ -27,12 +28,12 @@ static EXTEND: Spec = Spec {
         Arg::text("token", "the token that WF.CLAIM gave").repeated(),
     ],
     page: Page {
-        about: "A lease that ran out is taken up again, as long as nobody else has claimed the task. The new deadline counts from now and may be earlier than the old one.",
+        about: "A lease that ran out is taken up again, as long as nobody else has claimed the task. The new deadline counts from now and may be earlier than the old one; it is never after the `timeout_ms` of the task.",
         replies: &[
             ("array", "an integer for each token, in order"),
             ("1", "extended"),
             ("2", "extended, but please stop: the workflow has failed or is being cancelled"),
-            ("0", "stale: stop"),
+            ("0", "stale or timed out: stop"),
             ("-1", "no such workflow or task"),
         ],
         errors: &[(
@@ -49,7 +50,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut args = Args(call.args);
     let lease = args.number("ms", 1, MAX_LEASE_MS)?;
     let tokens: Vec<Token<'_>> = args.0.iter().map(|token| Token::read(token)).collect::<Result<_, _>>()?;
-    let deadline = call.now.plus(lease);
+    let now = call.now;
     let Some((space, out)) = call.space_mut()? else {
         call.out.reply.array(tokens.len());
         tokens.iter().for_each(|_| call.out.reply.int(-1));
@@ -59,12 +60,15 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     for token in tokens {
         let code = match token.standing(space) {
             Standing::Unknown => -1,
-            Standing::Stale | Standing::Completed | Standing::Failed => 0,
-            Standing::Good(task) => {
-                let deadline = space.workflows().at(task.slot).within(deadline);
-                carry_out(space, &Effect::Extend { task, deadline }, out);
-                if still_wanted(space, task.slot) { 1 } else { 2 }
-            }
+            Standing::Stale | Standing::Retried | Standing::Completed | Standing::Failed => 0,
+            Standing::Good(task) => match next_deadline(space, task, now, lease) {
+                // The attempt has timed out; only nobody has noticed yet.
+                None => 0,
+                Some(deadline) => {
+                    carry_out(space, &Effect::Extend { task, deadline }, out);
+                    if still_wanted(space, task.slot) { 1 } else { 2 }
+                }
+            },
         };
         out.reply.int(code);
     }

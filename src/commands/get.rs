@@ -38,6 +38,12 @@ static GET: Spec = Spec {
                 "finished",
                 "when nothing of it was left to do; a failed workflow may still be running down before that",
             ),
+            ("deadline", "when it times out or timed out, or null"),
+            (
+                "expires",
+                "when it has been kept long enough and is removed, or null while it is not finished; sooner where `retain-count` or `retain-bytes` are met",
+            ),
+            ("error", "why it failed when no task of it did: its deadline passed; else null"),
             ("size", "number of tasks"),
             (
                 "counts",
@@ -46,6 +52,8 @@ static GET: Spec = Spec {
             ("tasks", "with TASKS: array of maps"),
             ("task: name, type, state", "as they are"),
             ("task: attempts", "how often it was handed out"),
+            ("task: failures", "how many attempts failed: by WF.FAIL, or because they took too long"),
+            ("task: lost", "how many deliveries ended without an acknowledgement"),
             ("task: worker", "who has it or had it last"),
             ("task: ready", "when it became ready, the last time"),
             (
@@ -53,7 +61,10 @@ static GET: Spec = Spec {
                 "when the attempt began that runs or ended it; null again when its lease ran out",
             ),
             ("task: finished", "when it ended"),
-            ("task: error, result", "what WF.FAIL and WF.COMPLETE left"),
+            ("task: due", "until when it is delayed"),
+            ("task: deadline", "until when it is leased"),
+            ("task: error", "why it failed; while it is tried again, why the last attempt did"),
+            ("task: result", "what WF.COMPLETE left"),
         ],
         errors: &[("ERR", "an option is not known")],
         replicated: "Nothing.",
@@ -67,13 +78,14 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     let id = args.required()?;
     let with_tasks = args.keyword("TASKS");
     args.end()?;
+    let settings = call.settings;
     let mut reply = std::mem::take(&mut call.out.reply);
     let shown =
         call.space().map(|space| match space.and_then(|space| Some((space, space.find(Id::of(id))?))) {
             None => reply.null(),
             Some((space, slot)) => {
                 let (workflow, blueprint) = space.workflow(slot);
-                reply.map(if with_tasks { 10 } else { 9 });
+                reply.map(if with_tasks { 13 } else { 12 });
                 reply.bulk(b"id");
                 reply.bulk(id);
                 reply.bulk(b"name");
@@ -89,6 +101,18 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
                 time(&mut reply, Some(workflow.created()));
                 reply.bulk(b"finished");
                 time(&mut reply, workflow.finished(&blueprint.shape));
+                let extra = space.extra(slot);
+                reply.bulk(b"deadline");
+                time(&mut reply, extra.timeout.map(|timeout| timeout.deadline));
+                reply.bulk(b"expires");
+                time(&mut reply, space.finished(slot).map(|one| one.expires(&space.settings(settings))));
+                reply.bulk(b"error");
+                match extra.timeout.filter(|timeout| timeout.passed) {
+                    Some(timeout) => {
+                        reply.bulk(format!("timed out after {} ms", timeout.after_ms).as_bytes());
+                    }
+                    None => reply.null(),
+                }
                 reply.bulk(b"size");
                 reply.count(blueprint.shape.len() as u64);
                 reply.bulk(b"counts");
@@ -106,7 +130,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
 
 fn task(reply: &mut Reply, space: &Space, task: TaskRef) {
     let view = space.task(task);
-    reply.map(10);
+    reply.map(14);
     for (name, value) in
         [("name", view.name), ("type", view.type_name), ("state", view.state.name().as_bytes())]
     {
@@ -115,9 +139,19 @@ fn task(reply: &mut Reply, space: &Space, task: TaskRef) {
     }
     reply.bulk(b"attempts");
     reply.count(u64::from(view.attempts));
+    reply.bulk(b"failures");
+    reply.count(u64::from(view.tried.failures));
+    reply.bulk(b"lost");
+    reply.count(u64::from(view.tried.lost));
     reply.bulk(b"worker");
     text(reply, view.worker);
-    for (name, value) in [("ready", view.ready), ("started", view.started), ("finished", view.finished)] {
+    for (name, value) in [
+        ("ready", view.ready),
+        ("started", view.started),
+        ("finished", view.finished),
+        ("due", view.due),
+        ("deadline", view.deadline),
+    ] {
         reply.bulk(name.as_bytes());
         time(reply, value);
     }
@@ -127,14 +161,16 @@ fn task(reply: &mut Reply, space: &Space, task: TaskRef) {
     }
 }
 
-fn text(reply: &mut Reply, text: Option<&[u8]>) {
+/// A text, or null.
+pub fn text(reply: &mut Reply, text: Option<&[u8]>) {
     match text {
         Some(text) => reply.bulk(text),
         None => reply.null(),
     }
 }
 
-fn time(reply: &mut Reply, time: Option<Millis>) {
+/// A time, or null.
+pub fn time(reply: &mut Reply, time: Option<Millis>) {
     match time {
         Some(time) => reply.count(time.0),
         None => reply.null(),

@@ -6,8 +6,9 @@ use super::carry_out;
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
 use crate::encoding::document::{self, Filling};
 use crate::engine::effect::{Effect, Push};
+use crate::engine::extras::Timeout;
 use crate::engine::ids::Id;
-use crate::engine::limits::{DEFAULT_PRIORITY, MAX_ID_BYTES, MAX_PRIORITY, Settings};
+use crate::engine::limits::{DEFAULT_PRIORITY, MAX_DURATION_MS, MAX_ID_BYTES, MAX_PRIORITY, Settings};
 use crate::engine::plan::{Admission, Refusal, admit, admit_id};
 use crate::engine::space::Space;
 use crate::engine::units::Millis;
@@ -38,9 +39,26 @@ static PUSH: Spec = Spec {
             .after("PRIORITY")
             .optional(),
         Arg::flag("PAUSED", "no task becomes ready before `WF.RELEASE key ID id`"),
+        Arg::one_of(
+            "later",
+            &[
+                Arg::integer("milliseconds", "tasks without parents are delayed by so long, 0 to 315360000000 (10 years)")
+                    .after("DELAY"),
+                Arg::integer("unix-milliseconds", "the same until a time, at most 10 years ahead; one that has passed is now")
+                    .after("AT"),
+            ],
+            "default: now",
+        )
+        .optional(),
+        Arg::integer("milliseconds", "the workflow fails when it is not done so long after it could begin, 1 to 315360000000; default: the document's `timeout_ms`, else never")
+            .after("TIMEOUT")
+            .optional(),
+        Arg::integer("milliseconds", "how long it is kept once it is finished, 0 to 315360000000; default: `retain-completed-ms` and `retain-failed-ms` of the space")
+            .after("RETAIN")
+            .optional(),
     ],
     page: Page {
-        about: "The document is checked before anything changes: names are unique and not empty, edges are known, no task waits for itself, there is no cycle, limits hold. The key is created when it is missing.\n\n`DELAY` and `AT` are refused until they are supported.",
+        about: "The document is checked before anything changes: names are unique and not empty, edges are known, no task waits for itself, there is no cycle, limits hold. The key is created when it is missing.\n\nDelayed tasks become ready on time whether anybody asks or not. A workflow that is pushed `PAUSED` and delayed waits for both.",
         replies: &[
             ("bulk string", "the id of the workflow"),
             ("null", "with `NX`, when a workflow with this id exists"),
@@ -64,12 +82,16 @@ struct Options<'a> {
     input: Option<&'a [u8]>,
     priority: Option<u64>,
     paused: Option<()>,
+    delay: Option<u64>,
+    at: Option<u64>,
+    timeout: Option<u64>,
+    retain: Option<u64>,
 }
 
 fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut args = Args(call.args);
     let text = args.required()?;
-    let options = parse(args)?;
+    let options = parse(args, call.now)?;
     let settings = call.settings;
     if options.input.is_some_and(|input| input.len() as u64 > settings.max_input_bytes) {
         return Err(CommandError::OverLimit("INPUT", settings.max_input_bytes, "max-input-bytes"));
@@ -90,6 +112,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
         blueprint: admission.blueprint,
         name: draft.name.as_deref().unwrap_or_default().as_bytes(),
         priority: draft.priority,
+        timeout_ms: draft.timeout_ms,
         payloads: draft.tasks.iter().map(|task| task.payload.as_bytes()).collect(),
     };
     take_in(space, &admission, &filling, &options, now, out);
@@ -136,12 +159,22 @@ fn take_in(
     now: Millis,
     out: &mut Outcome,
 ) {
+    let delayed_until = options.at.map(Millis).or(options.delay.map(|delay| now.plus(delay)));
+    let delayed_until = delayed_until.filter(|&due| due > now);
+    let timeout = options.timeout.or(filling.timeout_ms).map(|after_ms| Timeout {
+        deadline: delayed_until.unwrap_or(now).plus(after_ms),
+        after_ms,
+        passed: false,
+    });
     let priority = options.priority.map(|priority| priority as u32).or(filling.priority);
     let push = Push {
         id: admission.id,
         now,
         priority: priority.unwrap_or(DEFAULT_PRIORITY),
         paused: options.paused.is_some(),
+        delayed_until,
+        timeout,
+        retain_ms: options.retain,
         name: filling.name,
         input: options.input,
         blueprint: admission.blueprint,
@@ -152,7 +185,7 @@ fn take_in(
     out.reply.bulk_with(|bytes| admission.id.write(bytes));
 }
 
-fn parse<'a>(mut args: Args<'a>) -> Result<Options<'a>, CommandError> {
+fn parse<'a>(mut args: Args<'a>, now: Millis) -> Result<Options<'a>, CommandError> {
     let mut options = Options::default();
     while !args.0.is_empty() {
         if args.keyword("ID") {
@@ -174,12 +207,20 @@ fn parse<'a>(mut args: Args<'a>) -> Result<Options<'a>, CommandError> {
         } else if args.keyword("PAUSED") {
             once(&mut options.paused, "PAUSED", ())?;
         } else if args.keyword("DELAY") {
-            return Err(CommandError::NotSupported("DELAY"));
+            once(&mut options.delay, "DELAY", args.number("DELAY", 0, MAX_DURATION_MS)?)?;
         } else if args.keyword("AT") {
-            return Err(CommandError::NotSupported("AT"));
+            let latest = now.plus(MAX_DURATION_MS);
+            once(&mut options.at, "AT", args.number("AT", 0, latest.0)?)?;
+        } else if args.keyword("TIMEOUT") {
+            once(&mut options.timeout, "TIMEOUT", args.number("TIMEOUT", 1, MAX_DURATION_MS)?)?;
+        } else if args.keyword("RETAIN") {
+            once(&mut options.retain, "RETAIN", args.number("RETAIN", 0, MAX_DURATION_MS)?)?;
         } else {
             args.end()?;
         }
+    }
+    if options.delay.is_some() && options.at.is_some() {
+        return Err(CommandError::Excludes("DELAY", "AT"));
     }
     Ok(options)
 }

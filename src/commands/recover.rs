@@ -1,12 +1,15 @@
 //! `WF.RECOVER`: a worker restarted under its old name.
 
 use super::args::Args;
-use super::call::{Call, CommandError, Writing};
+use super::call::{Call, CommandError, Outcome, Writing};
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
 use super::{carry_out, claim, token};
-use crate::engine::effect::{Effect, Lease};
+use crate::engine::effect::{Cause, Effect, Lease};
 use crate::engine::limits::MAX_LEASE_MS;
 use crate::engine::plan::held;
+use crate::engine::space::Space;
+use crate::engine::units::{Millis, TaskRef};
+use crate::engine::verdict::poisoned;
 
 #[linkme::distributed_slice(COMMANDS)]
 static RECOVER: Spec = Spec {
@@ -27,13 +30,13 @@ static RECOVER: Spec = Spec {
         Arg::integer("milliseconds", "with RESUME: the lease, as in WF.CLAIM").after("LEASE").optional(),
     ],
     page: Page {
-        about: "Without RESUME the running tasks of the worker become ready, at once and for anyone, and their tokens are void. With RESUME the worker gets them again under new tokens, and each counts one attempt more. Tasks of a workflow that has failed are cancelled rather than ready.\n\nOne call recovers at most `workflow.max-count` tasks. Without RESUME call again until the reply is empty; with RESUME what is over runs on until its lease ends.",
+        about: "Without RESUME the running tasks of the worker become ready, at once and for anyone, and their tokens are void. With RESUME the worker gets them again under new tokens, and each counts one attempt more. Tasks of a workflow that has failed are cancelled rather than ready. Either way the delivery was lost, and a task that has lost `max_deliveries` of them fails for good: a worker that the task kills does not get it for ever.\n\nOne call recovers at most `workflow.max-count` tasks. Without RESUME call again until the reply is empty; with RESUME what is over runs on until its lease ends.",
         replies: &[
             ("array", "without RESUME: the old tokens of the tasks given back, oldest workflow first"),
-            ("array of tasks", "with RESUME: the tasks, as in WF.CLAIM"),
+            ("array of tasks", "with RESUME: the tasks, as in WF.CLAIM, without those that failed of it"),
         ],
         errors: &[("ERR", "LEASE is out of range or without RESUME")],
-        replicated: "`recover` with the tasks given back, or `resume` with worker, tokens and deadlines.",
+        replicated: "`recover` with the tasks given back, or `resume` with worker, tokens and deadlines; `poison-recovered` with tasks that failed of it.",
         example: "> WF.RECOVER jobs alice\n1) \"1-0-9f8e7d6c\"",
     },
     run,
@@ -62,10 +65,18 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
         call.out.reply.array(0);
         return Ok(());
     };
+    let settings = space.settings(settings);
     let mut tasks = held(space, worker, settings.max_count as usize);
     if resume {
+        tasks.retain(|&task| match poisoned(space, task, &settings) {
+            None => true,
+            Some(error) => {
+                fail(space, task, now, &error, out);
+                false
+            }
+        });
         claim::keep_what_fits(space, &mut tasks, false);
-        let grants = claim::grants(space, &tasks, lease_ms, now, settings, random);
+        let grants = claim::grants(space, &tasks, lease_ms, now, &settings, random);
         if !grants.is_empty() {
             carry_out(space, &Effect::Resume(Lease { worker, now, grants: &grants }), out);
         }
@@ -78,7 +89,15 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
         out.reply.bulk_with(|bytes| {
             token::write(space.id_of(task.slot), task.index, nonce.expect("it is running"), bytes)
         });
-        carry_out(space, &Effect::Recover { now, task }, out);
+        match poisoned(space, task, &settings) {
+            None => carry_out(space, &Effect::Recover { now, task }, out),
+            Some(error) => fail(space, task, now, &error, out),
+        }
     }
     Ok(())
+}
+
+/// The task was lost once too often.
+fn fail(space: &mut Space, task: TaskRef, now: Millis, error: &[u8], out: &mut Outcome) {
+    carry_out(space, &Effect::Fail { now, task, error: Some(error), cause: Cause::Recovered }, out);
 }

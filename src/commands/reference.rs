@@ -90,7 +90,9 @@ pub fn syntax(args: &[Arg]) -> String {
             Kind::OneOf(choices) => {
                 let choices =
                     choices.iter().map(|choice| syntax(std::slice::from_ref(choice)).trim().to_owned());
-                words.push(format!("<{}>", choices.collect::<Vec<_>>().join(" | ")));
+                let choices = choices.collect::<Vec<_>>().join(" | ");
+                // The brackets of what may be left out hold them together already.
+                words.push(if arg.optional { choices } else { format!("<{choices}>") });
             }
             Kind::Group(parts) => words.push(syntax(parts).trim().to_owned()),
         }
@@ -114,7 +116,17 @@ mod tests {
             let spec = all().into_iter().find(|spec| spec.name == name).unwrap();
             syntax(spec.args)
         };
-        assert_eq!(line("WF.PUSH"), " workflow [ID id] [NX] [INPUT value] [PRIORITY priority] [PAUSED]");
+        assert_eq!(
+            line("WF.PUSH"),
+            " workflow [ID id] [NX] [INPUT value] [PRIORITY priority] [PAUSED] \
+             [DELAY milliseconds | AT unix-milliseconds] [TIMEOUT milliseconds] [RETAIN milliseconds]"
+        );
+        assert_eq!(
+            line("WF.FAIL"),
+            " token [ERROR text] [RETRY milliseconds | NORETRY] \
+             [token [ERROR text] [RETRY milliseconds | NORETRY] ...]"
+        );
+        assert_eq!(line("WF.CONFIG"), " <SET name value [name value ...] | GET pattern>");
         assert_eq!(line("WF.COMPLETE"), " token [RESULT value] [token [RESULT value] ...]");
         assert_eq!(line("WF.PAUSE"), " <ID id [id ...] | TYPE type [type ...] | ALL>");
         assert_eq!(line("WF.EXTEND"), " ms token [token ...]");
@@ -123,7 +135,7 @@ mod tests {
     #[test]
     fn every_command_is_there_once_and_fully_described() {
         let specs = all();
-        assert_eq!(specs.len(), 12);
+        assert_eq!(specs.len(), 15);
         for pair in specs.windows(2) {
             assert!(pair[0].place < pair[1].place, "{} and {}", pair[0].name, pair[1].name);
         }

@@ -11,6 +11,8 @@ pub enum Item<'a> {
     Int(i64),
     /// A binary safe bulk string.
     Bulk(&'a [u8]),
+    /// The simple string `OK`.
+    Ok,
     /// Nothing: `nil`.
     Null,
     /// The next `n` elements belong to an array.
@@ -23,6 +25,7 @@ pub enum Item<'a> {
 enum Stored {
     Int(i64),
     Bulk { start: usize, end: usize },
+    Ok,
     Null,
     Array(usize),
     Map(usize),
@@ -66,6 +69,11 @@ impl Reply {
         self.items.push(Stored::Bulk { start, end: self.bytes.len() });
     }
 
+    /// Appends `OK`.
+    pub fn ok(&mut self) {
+        self.items.push(Stored::Ok);
+    }
+
     /// Appends the beginning of the bulk string before, as far as `length` says.
     pub fn bulk_again(&mut self, length: impl FnOnce(&[u8]) -> Option<usize>) {
         let Some(&Stored::Bulk { start, end }) = self.items.last() else { return self.bulk(b"") };
@@ -98,6 +106,7 @@ impl Reply {
         self.items.iter().map(|item| match *item {
             Stored::Int(value) => Item::Int(value),
             Stored::Bulk { start, end } => Item::Bulk(&self.bytes[start..end]),
+            Stored::Ok => Item::Ok,
             Stored::Null => Item::Null,
             Stored::Array(len) => Item::Array(len),
             Stored::Map(len) => Item::Map(len),

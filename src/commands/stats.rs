@@ -32,6 +32,18 @@ static STATS: Spec = Spec {
             ("workflows", "map: number of workflows running, paused, completed, failed, cancelled"),
             ("tasks", "map: number of tasks in each state"),
             ("paused", "1 when everything is paused, else 0"),
+            ("delayed", "tasks that are due later"),
+            ("retrying", "those of them of which an attempt failed"),
+            ("dead", "tasks that failed for good"),
+            (
+                "next_due",
+                "when something happens by itself next, unix time in milliseconds, or null: a delay ends, a lease or a deadline runs out, a finished workflow is removed",
+            ),
+            ("lease_expiries", "leases that ran out since the space exists"),
+            ("attempts_retried", "attempts that failed and were to be tried again"),
+            ("tasks_timed_out", "attempts that took longer than `timeout_ms`"),
+            ("tasks_poisoned", "tasks that failed because too many deliveries were lost"),
+            ("workflows_timed_out", "workflows that failed of their deadline"),
             ("types", "map of each type to a map, oldest type first"),
             ("type: paused", "1 when the type itself is paused, else 0"),
             ("type: ready, running, delayed", "tasks in these states now"),
@@ -61,19 +73,34 @@ static STATS: Spec = Spec {
 
 fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     Args(call.args).end()?;
-    let now = call.now;
+    let (now, settings) = (call.now, call.settings);
     let mut reply = std::mem::take(&mut call.out.reply);
     let shown = call.space().map(|space| match space {
         None => reply.null(),
         Some(space) => {
             let totals = space.totals();
-            reply.map(4);
+            reply.map(13);
             reply.bulk(b"workflows");
             counts(&mut reply, &WORKFLOW_WORDS, &totals.workflows);
             reply.bulk(b"tasks");
             counts(&mut reply, &TaskState::ALL.map(TaskState::name), &totals.tasks);
             reply.bulk(b"paused");
             reply.int(i64::from(space.paused()));
+            let lifetime = space.lifetime();
+            for (name, value) in [
+                ("delayed", Some(totals.tasks[TaskState::Delayed as usize])),
+                ("retrying", Some(totals.retrying)),
+                ("dead", Some(space.dead().len() as u64)),
+                ("next_due", space.next_due(settings, Millis(0)).map(|due| due.max(now).0)),
+                ("lease_expiries", Some(lifetime.lease_expiries)),
+                ("attempts_retried", Some(lifetime.attempts_retried)),
+                ("tasks_timed_out", Some(lifetime.tasks_timed_out)),
+                ("tasks_poisoned", Some(lifetime.tasks_poisoned)),
+                ("workflows_timed_out", Some(lifetime.workflows_timed_out)),
+            ] {
+                reply.bulk(name.as_bytes());
+                number(&mut reply, value);
+            }
             reply.bulk(b"types");
             reply.map(space.types().len());
             space.types().iter().for_each(|(_, entry)| one_type(&mut reply, entry, now));

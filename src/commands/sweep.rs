@@ -1,29 +1,99 @@
-//! Taking back leases that ran out, in bounded batches: before each claim, and from a timer so that
-//! waiting workers get the tasks with nobody else about.
+//! What time does: delays end, leases run out, attempts and workflows time out, finished workflows
+//! have been kept long enough. In bounded batches: before each claim, and from a timer so that it
+//! happens with nobody else about.
 
-use super::call::{Call, CommandError, Outcome};
+use super::call::{Call, CommandError, Outcome, Writing};
 use super::carry_out;
-use crate::engine::effect::Effect;
-use crate::engine::limits::EXPIRE_BATCH;
-use crate::engine::plan::due;
+use crate::engine::due;
+use crate::engine::effect::{Cause, Effect};
+use crate::engine::limits::{SWEEP_BATCH, Settings};
 use crate::engine::space::Space;
-use crate::engine::units::Millis;
+use crate::engine::units::{Millis, TaskRef};
+use crate::engine::verdict::{Overdue, Wish, overdue, retry_at};
 
-/// Expires one batch; true when more is due now.
-pub fn sweep(call: &mut Call<'_>) -> Result<bool, CommandError> {
-    let (now, expire_from) = (call.now, call.expire_from);
-    let Some((space, out)) = call.space_mut()? else { return Ok(false) };
-    Ok(expire_due(space, now, expire_from, out))
+/// What a sweep may do, and by which clock.
+pub struct Sweep<'s> {
+    /// The time.
+    pub now: Millis,
+    /// Leases and deadlines count as passed only from here on: see [`Call::expire_from`].
+    pub expire_from: Option<Millis>,
+    /// The module's settings.
+    pub settings: &'s Settings,
 }
 
-/// Expires one batch of leases that are due, if any may expire now; true when more is due.
-pub fn expire_due(space: &mut Space, now: Millis, expire_from: Option<Millis>, out: &mut Outcome) -> bool {
-    if expire_from.is_none_or(|from| now < from) {
-        return false;
+/// Sweeps one batch; true when more is due now.
+pub fn sweep(call: &mut Call<'_>) -> Result<bool, CommandError> {
+    let sweep = Sweep { now: call.now, expire_from: call.expire_from, settings: call.settings };
+    let Some(Writing { space, out, random }) = call.writing()? else { return Ok(false) };
+    Ok(sweep.run(space, out, random))
+}
+
+/// The clock was set ahead by `by` milliseconds when it should have shown `from`: leases and deadlines
+/// from before keep what they had left.
+pub fn shift(call: &mut Call<'_>, from: Millis, by: u64) -> Result<(), CommandError> {
+    let Some((space, out)) = call.space_mut()? else { return Ok(()) };
+    if !space.agenda().leases.is_empty() || !space.agenda().deadlines.is_empty() {
+        carry_out(space, &Effect::Shift { from, by }, out);
     }
-    let tasks = due(space, now, EXPIRE_BATCH);
-    for &task in &tasks {
-        carry_out(space, &Effect::Expire { now, task }, out);
+    Ok(())
+}
+
+impl Sweep<'_> {
+    /// Does one batch of what is due, if anything may be swept now; true when more is due.
+    pub fn run(&self, space: &mut Space, out: &mut Outcome, random: &mut dyn FnMut() -> u32) -> bool {
+        let Some(expire_from) = self.expire_from else { return false };
+        let now = self.now;
+        let settings = space.settings(self.settings);
+        let mut left = SWEEP_BATCH;
+        for task in due::delayed(space, now, left) {
+            carry_out(space, &Effect::Due { now, task }, out);
+            left -= 1;
+        }
+        if expire_from <= now {
+            for task in due::leases(space, now, left) {
+                expire(space, task, now, &settings, out, random);
+                left -= 1;
+            }
+            while left > 0
+                && let Some(&slot) = due::deadlines(space, now, 1).first()
+            {
+                left = left.saturating_sub(space.workflow(slot).1.shape.len());
+                carry_out(space, &Effect::TimeOut { now, slot }, out);
+            }
+        }
+        while left > 0
+            && let Some(slot) = space.archive().first_to_go(&settings, now)
+        {
+            left = left.saturating_sub(space.workflow(slot).1.shape.len());
+            carry_out(space, &Effect::Delete { slot }, out);
+        }
+        left == 0
     }
-    tasks.len() == EXPIRE_BATCH
+}
+
+/// The deadline of a running task has passed.
+fn expire(
+    space: &mut Space,
+    task: TaskRef,
+    now: Millis,
+    settings: &Settings,
+    out: &mut Outcome,
+    random: &mut dyn FnMut() -> u32,
+) {
+    match overdue(space, task, now, settings) {
+        Overdue::GiveBack => carry_out(space, &Effect::Expire { now, task }, out),
+        Overdue::Poisoned(error) => {
+            let error = Some(&*error);
+            carry_out(space, &Effect::Fail { now, task, error, cause: Cause::Expired }, out);
+        }
+        Overdue::TimedOut(after_ms) => {
+            let text = format!("timed out after {after_ms} ms");
+            let (error, cause) = (Some(text.as_bytes()), Cause::TimedOut);
+            let effect = match retry_at(space, task, now, Wish::AsSet, settings, random) {
+                Some(due) => Effect::Retry { now, task, due, error, cause },
+                None => Effect::Fail { now, task, error, cause },
+            };
+            carry_out(space, &effect, out);
+        }
+    }
 }

@@ -4,9 +4,9 @@
 use super::error::CommandError;
 use crate::encoding::effect_text::{read_nonce, write_nonce};
 use crate::engine::ids::{Id, read_integer, write_integer};
-use crate::engine::plan::{Standing, judge};
 use crate::engine::space::Space;
 use crate::engine::units::{Nonce, TaskIndex};
+use crate::engine::verdict::{Standing, judge};
 
 /// A token as it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

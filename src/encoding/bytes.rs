@@ -1,7 +1,7 @@
 //! Reading from bytes that may say anything. No length is believed before that many bytes are seen
 //! to be there.
 
-use crate::engine::packed::{put_varint, take_varint};
+use crate::engine::packed::{Row, put_varint, take_varint};
 use crate::engine::restore::Impossible;
 
 /// Why bytes are not what they should be.
@@ -75,6 +75,11 @@ impl<'a> Source<'a> {
         let (front, rest) = self.0.split_at_checked(len).ok_or(DecodeError::CutOff)?;
         self.0 = rest;
         Ok(front)
+    }
+
+    /// So many texts.
+    pub fn row(&mut self, count: usize) -> Result<Row<'a>, DecodeError> {
+        Row::take(&mut self.0, count).ok_or(DecodeError::CutOff)
     }
 
     /// A varint length and that many bytes.

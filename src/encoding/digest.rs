@@ -1,7 +1,8 @@
 //! Everything that makes two spaces equal, in one order that does not depend on slots, ids of
 //! types or workers, or hash tables. `DEBUG DIGEST-VALUE` and the tests compare what this walks.
 
-use crate::engine::space::Space;
+use crate::engine::options::{Backoff, TaskOptions};
+use crate::engine::space::{Lifetime, Space};
 use crate::engine::types::Type;
 
 /// Where the walk goes. Adding within an element is ordered; `end` closes the element.
@@ -22,6 +23,15 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
     sink.int(latest.0 as i64);
     sink.int(i64::from(space.paused()));
     sink.int(i64::from(space.incomplete()));
+    let Lifetime { lease_expiries, attempts_retried, tasks_timed_out, tasks_poisoned, workflows_timed_out } =
+        space.lifetime();
+    for count in [lease_expiries, attempts_retried, tasks_timed_out, tasks_poisoned, workflows_timed_out] {
+        sink.int(count as i64);
+    }
+    for (name, value) in space.overrides().iter() {
+        sink.bytes(name.as_bytes());
+        sink.int(value as i64);
+    }
     sink.end();
     let mut types: Vec<&Type> = space.types().iter().map(|(_, entry)| entry).collect();
     types.sort_unstable_by_key(|entry| &*entry.name);
@@ -55,6 +65,13 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
             Some(input) => sink.bytes(input),
             None => sink.int(-1),
         }
+        let extra = space.extra(slot);
+        if let Some(timeout) = extra.timeout {
+            sink.int(timeout.deadline.0 as i64);
+            sink.int(timeout.after_ms as i64);
+            sink.int(i64::from(timeout.passed));
+        }
+        optional(sink, extra.retain_ms.map(|retain| retain as i64));
         for task in space.tasks_of(slot) {
             let view = space.task(task);
             let options = shape.options(task.index);
@@ -62,11 +79,12 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
             sink.bytes(view.type_name);
             sink.bytes(workflow.payload(shape, task.index));
             shape.parents(task.index).for_each(|parent| sink.int(i64::from(parent.0)));
-            optional(sink, options.priority.map(i64::from));
-            optional(sink, options.lease_ms.map(|lease| lease as i64));
+            walk_options(&options, sink);
             sink.int(view.state as i64);
             sink.int(i64::from(view.marks));
             sink.int(i64::from(view.attempts));
+            sink.int(i64::from(view.tried.failures));
+            sink.int(i64::from(view.tried.lost));
             optional(sink, view.nonce.map(|nonce| i64::from(nonce.0)));
             // As stored, not as shown: a late acknowledgement uses what WF.GET hides.
             let run = workflow.run(shape, task.index);
@@ -78,6 +96,26 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
             }
         }
         sink.end();
+    }
+}
+
+fn walk_options(options: &TaskOptions, sink: &mut dyn DigestSink) {
+    let TaskOptions { priority, lease_ms, max_attempts, max_deliveries, backoff, timeout_ms, delay_ms } =
+        *options;
+    optional(sink, priority.map(i64::from));
+    optional(sink, max_attempts.map(i64::from));
+    optional(sink, max_deliveries.map(i64::from));
+    for number in [lease_ms, timeout_ms, delay_ms] {
+        optional(sink, number.map(|number| number as i64));
+    }
+    match backoff {
+        None => sink.int(-1),
+        Some(Backoff { kind, delay_ms, max_ms, jitter }) => {
+            sink.int(kind as i64);
+            sink.int(delay_ms as i64);
+            sink.int(max_ms as i64);
+            sink.int(i64::from(jitter));
+        }
     }
 }
 

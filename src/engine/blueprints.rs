@@ -3,9 +3,10 @@
 //! The primary chooses the id of a new blueprint and the effect carries it, so all copies of a
 //! space agree on ids without agreeing on the order of a free list.
 
-use super::draft::{Draft, TaskOptions};
+use super::draft::Draft;
 use super::forms::{Form, Forms};
 use super::limits::MAX_BLUEPRINT_ID;
+use super::options::TaskOptions;
 use super::shape::Shape;
 use super::split_table::SplitTable;
 use super::types::Types;
@@ -70,7 +71,11 @@ fn hash_task<'a>(
     hasher.write(name);
     hasher.write_usize(type_name.len());
     hasher.write(type_name);
-    options.hash(hasher);
+    // Most tasks have none, and hashing seven of them would cost as much as the names.
+    match options == TaskOptions::default() {
+        true => hasher.write_u8(0),
+        false => options.hash(hasher),
+    }
     hasher.write_usize(parents.len());
     for parent in parents {
         hasher.write_usize(parent.len());
@@ -287,7 +292,7 @@ mod tests {
         let task = |(name, parents): (&'static str, &[&'static str])| DraftTask {
             name: name.into(),
             parents: parents.iter().map(|&parent| parent.into()).collect(),
-            options: TaskOptions { priority, lease_ms: None },
+            options: TaskOptions { priority, ..TaskOptions::default() },
             ..DraftTask::default()
         };
         let tasks = ["a", "b", "c"].into_iter().zip(parents).map(task).collect();

@@ -2,6 +2,7 @@
 //!
 //! [`super::shape::Shape::check`] turns it into a shape or says why not.
 
+use super::options::TaskOptions;
 use std::borrow::Cow;
 
 /// A workflow to be.
@@ -11,6 +12,8 @@ pub struct Draft<'a> {
     pub name: Option<Cow<'a, str>>,
     /// The priority of its tasks that have none of their own.
     pub priority: Option<u32>,
+    /// How long it may take, in milliseconds.
+    pub timeout_ms: Option<u64>,
     /// Its tasks, in push order.
     pub tasks: Vec<DraftTask<'a>>,
 }
@@ -30,16 +33,6 @@ pub struct DraftTask<'a> {
     pub children: Vec<Cow<'a, str>>,
     /// What is said of it beyond that.
     pub options: TaskOptions,
-}
-
-/// What may be said of a task beyond name, type, payload and edges. Tasks that say nothing of it
-/// cost nothing: a shape stores the distinct sets once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TaskOptions {
-    /// Its own priority.
-    pub priority: Option<u32>,
-    /// Its lease in milliseconds.
-    pub lease_ms: Option<u64>,
 }
 
 /// Why a draft is not a workflow. The words stand in `commands::error`.

@@ -3,9 +3,11 @@
 //! An effect names tasks by slot, which is an address inside one space. `encoding::effect_text`
 //! gives it the form that travels, with ids in place of slots.
 
+use super::extras::Timeout;
 use super::ids::Id;
+use super::limits::SettingSpec;
 use super::shape::Checked;
-use super::units::{BlueprintId, Millis, Nonce, Slot, TaskRef};
+use super::units::{BlueprintId, Millis, Nonce, Slot, TaskIndex, TaskRef};
 
 /// One change. [`super::apply::apply`] carries it out and cannot fail.
 #[derive(Clone, Copy, Debug)]
@@ -31,8 +33,60 @@ pub enum Effect<'a> {
         now: Millis,
         /// Which.
         task: TaskRef,
-        /// Why.
+        /// Why, in words.
         error: Option<&'a [u8]>,
+        /// Why.
+        cause: Cause,
+    },
+    /// An attempt failed, and the task is to be tried again.
+    Retry {
+        /// When.
+        now: Millis,
+        /// Which.
+        task: TaskRef,
+        /// When it is tried again.
+        due: Millis,
+        /// Why, in words.
+        error: Option<&'a [u8]>,
+        /// Why: [`Cause::Reported`] or [`Cause::TimedOut`].
+        cause: Cause,
+    },
+    /// The delay of a task is over.
+    Due {
+        /// When.
+        now: Millis,
+        /// Which.
+        task: TaskRef,
+    },
+    /// The deadline of a workflow has passed.
+    TimeOut {
+        /// When it was noticed.
+        now: Millis,
+        /// Which.
+        slot: Slot,
+    },
+    /// What failed in a failed workflow runs again, and what was cancelled behind it.
+    Rerun {
+        /// When.
+        now: Millis,
+        /// Which.
+        slot: Slot,
+        /// Only this failed task.
+        task: Option<TaskIndex>,
+    },
+    /// The clock was set ahead: leases and deadlines from before keep what they had left.
+    Shift {
+        /// What the clock should have shown.
+        from: Millis,
+        /// By how many milliseconds it showed more.
+        by: u64,
+    },
+    /// The space gets a setting of its own, or with `None` gives it up.
+    Configure {
+        /// Which; one that a space can have.
+        setting: &'static SettingSpec,
+        /// The value.
+        value: Option<u64>,
     },
     /// A lease gets a new deadline; if it had run out, it is taken up again.
     Extend {
@@ -74,6 +128,19 @@ pub enum Effect<'a> {
     },
 }
 
+/// Why a task failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its worker said so.
+    Reported,
+    /// The attempt took too long.
+    TimedOut,
+    /// Its lease ran out once too often.
+    Expired,
+    /// WF.RECOVER took it back once too often.
+    Recovered,
+}
+
 /// A workflow that comes in.
 #[derive(Clone, Copy, Debug)]
 pub struct Push<'a> {
@@ -85,6 +152,12 @@ pub struct Push<'a> {
     pub priority: u32,
     /// Whether it comes in paused.
     pub paused: bool,
+    /// Its tasks without parents wait until then.
+    pub delayed_until: Option<Millis>,
+    /// Its deadline, not passed.
+    pub timeout: Option<Timeout>,
+    /// How long it is kept once it is finished, in milliseconds.
+    pub retain_ms: Option<u64>,
     /// Its name; empty: none.
     pub name: &'a [u8],
     /// INPUT.

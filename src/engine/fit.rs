@@ -4,7 +4,9 @@
 
 use super::effect::{Effect, Grant, Push, Target};
 use super::ids::Id;
-use super::limits::{MAX_BLUEPRINT_ID, MAX_INTEGER_ID, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES};
+use super::limits::{
+    MAX_BLUEPRINT_ID, MAX_DURATION_MS, MAX_INTEGER_ID, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES,
+};
 use super::plan::has_room_for_worker;
 use super::restore::Impossible;
 use super::space::Space;
@@ -37,16 +39,39 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
                 need(state(grant.task)? == TaskState::Running, "a resumption of a task that is not running")
             })
         }
+        Effect::Retry { task, .. } => {
+            state(task)?;
+            need(
+                space.workflows.at(task.slot).state() == WorkflowState::Running,
+                "another try in a workflow that ended",
+            )?;
+            need(held(space, task), "an acknowledgement of a task that nobody has")
+        }
         Effect::Complete { task, .. } | Effect::Fail { task, .. } | Effect::Extend { task, .. } => {
-            let held = match state(task)? {
-                TaskState::Running => true,
-                TaskState::Ready => {
-                    let view = space.task(task);
-                    view.attempts > 0 && view.marks & MARK_VOID == 0
-                }
-                _ => false,
-            };
-            need(held, "an acknowledgement of a task that nobody has")
+            state(task)?;
+            need(held(space, task), "an acknowledgement of a task that nobody has")
+        }
+        Effect::Due { task, .. } => {
+            need(state(task)? == TaskState::Delayed, "an end of a delay that is not there")?;
+            need(space.workflows.at(task.slot).is_live(), "an end of a delay in a workflow that is paused")
+        }
+        Effect::TimeOut { slot, .. } => {
+            let workflow = space.workflows.get(slot).ok_or(Impossible("a workflow that is not there"))?;
+            let waiting = workflow.state() == WorkflowState::Running && space.extra(slot).timeout.is_some();
+            need(waiting, "a deadline of a workflow that has none")
+        }
+        Effect::Rerun { slot, task, .. } => {
+            let workflow = space.workflows.get(slot).ok_or(Impossible("a workflow that is not there"))?;
+            need(workflow.state() == WorkflowState::Failed, "a rerun of a workflow that has not failed")?;
+            let failed = |index| Ok(state(TaskRef { slot, index })? == TaskState::Failed);
+            need(task.map_or(Ok(true), failed)?, "a rerun of a task that has not failed")
+        }
+        Effect::Shift { from, by } => {
+            need(from <= Millis::MAX && by <= Millis::MAX.0, "a step of the clock out of range")
+        }
+        Effect::Configure { setting, value } => {
+            let fits = value.is_none_or(|value| (setting.min..=setting.max).contains(&value));
+            need(fits && setting.per_space, "a setting out of range")
         }
         Effect::Expire { task, .. } | Effect::Recover { task, .. } => {
             need(state(task)? == TaskState::Running, "an end of a lease that is not there")
@@ -70,6 +95,19 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
         }
         Effect::Pause { target: Target::All } | Effect::Release { target: Target::All, .. } => Ok(()),
         Effect::Delete { slot } => need(space.workflows.get(slot).is_some(), "a workflow that is not there"),
+    }
+}
+
+/// Whether somebody has the task and can speak of it: it runs, or its lease ran out.
+fn held(space: &Space, task: TaskRef) -> bool {
+    let (workflow, blueprint) = space.workflow(task.slot);
+    match workflow.task_state(task.index) {
+        TaskState::Running => true,
+        TaskState::Ready => {
+            let run = workflow.run(&blueprint.shape, task.index);
+            run.attempt > 0 && run.started.is_some() && workflow.marks(task.index) & MARK_VOID == 0
+        }
+        _ => false,
     }
 }
 
@@ -105,6 +143,11 @@ fn push_fits(space: &Space, push: &Push<'_>) -> Result<(), Impossible> {
     }
     if space.find(push.id).is_some() || integer {
         return Err(Impossible("a push under a taken id"));
+    }
+    if push.timeout.is_some_and(|timeout| timeout.passed || timeout.after_ms > MAX_DURATION_MS)
+        || push.retain_ms.is_some_and(|retain| retain > MAX_DURATION_MS)
+    {
+        return Err(Impossible("a duration out of range"));
     }
     if push.priority > MAX_PRIORITY || push.now > Millis::MAX || space.next_sequence.0 >= MAX_SEQUENCE {
         return Err(Impossible("a push out of range"));

@@ -30,6 +30,8 @@ pub struct Form {
     pub blueprint: BlueprintId,
     /// The document's priority.
     pub priority: Option<u32>,
+    /// The document's timeout, in milliseconds.
+    pub timeout_ms: Option<u64>,
     /// What stands around the gaps, without anything between.
     pub text: Box<[u8]>,
     /// The gaps in order, each with how much of `text` stands before it.

@@ -91,6 +91,8 @@ pub struct Ids {
     texts: Vec<Box<[u8]>>,
     free: Vec<u32>,
     text_bytes: usize,
+    /// By how much the integer id added last is ahead of its slot.
+    ahead: u64,
     hasher: DefaultHashBuilder,
 }
 
@@ -103,8 +105,25 @@ impl Ids {
         }
     }
 
-    /// The slot of the workflow with this id.
+    /// The slot of the workflow with this id. Generated ids and slots mostly grow together, so that
+    /// the place where an integer would be next to the youngest is looked at first: the index of
+    /// 100,000 workflows, read at random, was a twelfth of the cost of a task.
     pub fn find(&self, id: Id<'_>, workflows: &Workflows) -> Option<Slot> {
+        if let Id::Integer(number) = id
+            && let Ok(slot) = u32::try_from(number.wrapping_sub(self.ahead))
+            && workflows.get(Slot(slot)).is_some_and(|workflow| workflow.id() == StoredId::Integer(number))
+        {
+            return Some(Slot(slot));
+        }
+        self.look_up(id, workflows)
+    }
+
+    /// Whether the index has a workflow under its id.
+    pub fn is_indexed(&self, slot: Slot, workflows: &Workflows) -> bool {
+        self.look_up(self.id(workflows.at(slot).id()), workflows) == Some(slot)
+    }
+
+    fn look_up(&self, id: Id<'_>, workflows: &Workflows) -> Option<Slot> {
         let same = |&slot: &Slot| self.id(workflows.at(slot).id()) == id;
         self.slots.find(self.hasher.hash_one(id), same).copied()
     }
@@ -139,6 +158,16 @@ impl Ids {
             })
         };
         slots.insert(hash_of(slot), slot, |&other| hash_of(other));
+        if let StoredId::Integer(id) = workflows.at(slot).id() {
+            self.ahead = id.wrapping_sub(u64::from(slot.0));
+        }
+    }
+
+    /// Adds all workflows to an index that has none yet, which is made large enough at once: growing
+    /// with them it would read each of their ids seven times over.
+    pub fn insert_all(&mut self, workflows: &Workflows) {
+        self.slots = SplitTable::with_room(workflows.len());
+        workflows.iter().for_each(|(slot, _)| self.insert(slot, workflows));
     }
 
     /// Removes a workflow that still lies in `slot`.

@@ -3,32 +3,21 @@
 //!
 //! Decoding calls it on whatever comes from outside, the simulator after every operation.
 
+use super::agenda::deadline_key;
 use super::apply::open_parents;
+use super::archive::Archive;
 use super::blueprints::Blueprint;
+use super::extras::Extra;
+use super::fresh::{Fresh, LastFresh};
 use super::keys;
 use super::limits::{MAX_INTEGER_ID, MAX_PRIORITY, MAX_SEQUENCE};
 use super::notes::NoteKind;
 use super::space::{Space, Totals};
 use super::state::{TaskState, WorkflowState};
-use super::units::{Millis, Slot, TaskRef, TypeId, WorkerId};
-use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_VOID, Workflow};
-use hashbrown::{HashMap, HashSet};
-
-/// Says what is broken, if anything is. O(everything).
-pub fn check(space: &Space) -> Result<(), String> {
-    let mut expected = Expected::new(space);
-    let mut sequences = HashSet::new();
-    for (slot, workflow) in space.workflows.iter() {
-        if !space.blueprints.contains(workflow.blueprint()) {
-            return Err(format!("{slot:?} has no blueprint"));
-        }
-        let blueprint = space.blueprints.get(workflow.blueprint());
-        check_record(space, slot, workflow, &mut sequences)?;
-        check_tasks(space, slot, workflow, blueprint)?;
-        expected.add(space, slot, workflow, blueprint);
-    }
-    expected.compare(space)
-}
+use super::tries::Tried;
+use super::units::{BlueprintId, Millis, Slot, TaskRef, TypeId, WorkerId};
+use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_TRIED, MARK_VOID, Workflow};
+use hashbrown::HashMap;
 
 macro_rules! ensure {
     ($truth:expr, $($what:tt)*) => {
@@ -38,20 +27,44 @@ macro_rules! ensure {
     };
 }
 
-fn check_record(
-    space: &Space,
-    slot: Slot,
-    workflow: &Workflow,
-    sequences: &mut HashSet<u64>,
-) -> Result<(), String> {
+/// Says what is broken, if anything is. O(everything).
+pub fn check(space: &Space) -> Result<(), String> {
+    let mut expected = Expected::new(space);
+    let mut sequences = Vec::with_capacity(space.workflows.len());
+    let mut fresh = LastFresh::default();
+    for (slot, workflow) in space.workflows.iter() {
+        if !space.blueprints.contains(workflow.blueprint()) {
+            return Err(format!("{slot:?} has no blueprint"));
+        }
+        let blueprint = space.blueprints.get(workflow.blueprint());
+        check_record(space, slot, workflow)?;
+        sequences.push(workflow.sequence());
+        let fresh = fresh.of(workflow.blueprint(), blueprint, workflow.paused());
+        // What looks like a fresh one needs no look at its tasks.
+        if workflow.is_fresh(fresh) {
+            expected.add_fresh(space, slot, workflow, blueprint, fresh);
+        } else {
+            check_tasks(space, slot, workflow, blueprint)?;
+            expected.add(space, slot, workflow, blueprint);
+        }
+    }
+    sequences.sort_unstable();
+    ensure!(sequences.is_sorted_by(|one, next| one < next), "two workflows are of one age");
+    expected.compare(space)
+}
+
+fn check_record(space: &Space, slot: Slot, workflow: &Workflow) -> Result<(), String> {
     let id = space.id_of(slot);
     ensure!(space.find(id) == Some(slot), "{id:?} is not found under its id");
+    // A release build has just made the index of what it loads.
+    let indexed = !cfg!(debug_assertions) || space.ids.is_indexed(slot, &space.workflows);
+    ensure!(indexed, "{id:?} is not in the index");
     if let super::ids::Id::Integer(number) = id {
         ensure!(number < space.next_id && number <= MAX_INTEGER_ID, "{id:?} is not below the next id");
     }
     let sequence = workflow.sequence();
     ensure!(sequence < space.next_sequence, "{id:?} is younger than the youngest");
-    ensure!(sequence.0 < MAX_SEQUENCE && sequences.insert(sequence.0), "{id:?} has another's age");
+    ensure!(sequence.0 < MAX_SEQUENCE, "{id:?} has an age out of range");
     ensure!(workflow.priority() <= MAX_PRIORITY, "{id:?} has a priority out of range");
     ensure!(workflow.created() <= Millis::MAX, "{id:?} was pushed too late");
     let running = workflow.state() == WorkflowState::Running;
@@ -65,6 +78,14 @@ fn check_record(
         finished.is_some() == (workflow.open() == 0),
         "{id:?} has open tasks or a time it finished, not both"
     );
+    ensure!(
+        !space.extra(slot).timeout.is_some_and(|timeout| timeout.passed) || !running,
+        "{id:?} runs after its deadline"
+    );
+    ensure!(
+        workflow.has_extra() == (space.extras.get(slot) != Extra::default()),
+        "{id:?} has extras or is marked, not both"
+    );
     ensure!(!running || workflow.open() > 0, "{id:?} is running with nothing open");
     Ok(())
 }
@@ -73,7 +94,8 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
     let id = space.id_of(slot);
     let shape = &blueprint.shape;
     let mut open = 0;
-    let mut failed = false;
+    let timed_out = space.extra(slot).timeout.is_some_and(|timeout| timeout.passed);
+    let (mut failed, mut cancelled) = (false, false);
     for index in shape.indexes() {
         let task = TaskRef { slot, index };
         let state = workflow.task_state(index);
@@ -89,6 +111,11 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
         }
         let run = workflow.run(shape, index);
         let marks = workflow.marks(index);
+        let tried = space.tried(task);
+        ensure!(
+            (marks & MARK_TRIED != 0) == (tried != Tried::default()),
+            "{id:?} {index:?} was tried or is marked, not both"
+        );
         let handed_out = run.attempt > 0;
         let running = workflow.state() == WorkflowState::Running;
         match state {
@@ -102,7 +129,7 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
                 ensure!(incomplete == 0, "{id:?} {index:?} is ready before its parents");
                 ensure!(run.ready.is_some(), "{id:?} {index:?} is ready since never");
                 ensure!(
-                    !handed_out || run.started.is_some(),
+                    !handed_out || run.started.is_some() || tried.failures > 0,
                     "{id:?} {index:?} was handed out and never started"
                 );
             }
@@ -120,15 +147,19 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
                     handed_out && run.ready <= run.started && run.started <= run.finished,
                     "{id:?} {index:?} ended before it began"
                 );
-                ensure!(state == TaskState::Completed || !running, "{id:?} runs on with a failed task");
             }
             TaskState::Cancelled => {
+                cancelled = true;
+            }
+            TaskState::Delayed => {
+                ensure!(running, "{id:?} {index:?} is delayed in a workflow that ended");
+                ensure!(incomplete == 0, "{id:?} {index:?} is delayed before its parents");
                 ensure!(
-                    workflow.state() == WorkflowState::Failed,
-                    "{id:?} {index:?} is cancelled for no reason"
+                    run.finished.is_some() && run.started.is_none(),
+                    "{id:?} {index:?} is delayed and not due, or runs"
                 );
             }
-            TaskState::Delayed | TaskState::Skipped => return Err(format!("{id:?} {index:?} is {state:?}")),
+            TaskState::Skipped => return Err(format!("{id:?} {index:?} is skipped")),
         }
         if handed_out {
             ensure!(space.workers.get(run.worker).is_some(), "{id:?} {index:?} names no worker");
@@ -141,22 +172,22 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
             (MARK_RESULT, NoteKind::Result, TaskState::Completed),
             (MARK_ERROR, NoteKind::Error, TaskState::Failed),
         ] {
-            let marked = marks & mark != 0;
-            ensure!(
-                space.notes.get(task, kind).is_some() == marked,
-                "{id:?} {index:?} has a note or a mark, not both"
-            );
-            ensure!(!marked || state == owner, "{id:?} {index:?} has a {kind:?} and is {state:?}");
+            // Whether there are notes without a mark shows in their number.
+            if marks & mark != 0 {
+                ensure!(space.notes.get(task, kind).is_some(), "{id:?} {index:?} has a mark and no note");
+                let earlier = kind == NoteKind::Error && tried.failures > 0 && state != TaskState::Completed;
+                ensure!(state == owner || earlier, "{id:?} {index:?} has a {kind:?} and is {state:?}");
+            }
         }
         ensure!(marks & MARK_VOID == 0 || handed_out, "{id:?} {index:?} has a void token and no token");
         failed |= state == TaskState::Failed;
         open += u32::from(!state.is_final());
     }
     ensure!(open == workflow.open(), "{id:?} has {open} open tasks and counts {}", workflow.open());
-    ensure!(
-        failed == (workflow.state() == WorkflowState::Failed),
-        "{id:?} failed and no task did, or the reverse"
-    );
+    // After a rerun of one of several, the others have failed in a workflow that runs.
+    ensure!(failed || timed_out || !cancelled, "{id:?} cancelled a task for no reason");
+    ensure!(failed || timed_out || workflow.state() != WorkflowState::Failed, "{id:?} failed for no reason");
+    ensure!(!failed || workflow.state() != WorkflowState::Completed, "{id:?} completed with a failed task");
     ensure!(workflow.state() != WorkflowState::Cancelled, "{id:?} is cancelled");
     Ok(())
 }
@@ -166,10 +197,18 @@ struct Expected {
     totals: Totals,
     tasks: Vec<[u64; 8]>,
     queues: Vec<Vec<u128>>,
+    delayed: Vec<u128>,
+    deadlines: Vec<u128>,
+    dead: Vec<u128>,
+    archive: Archive,
+    tries: usize,
+    extras: usize,
     leases: Vec<u128>,
     held: HashMap<WorkerId, Vec<u128>>,
     mentions: HashMap<WorkerId, u32>,
     uses: HashMap<u32, u32>,
+    /// A blueprint and how many in a row use it, not among `uses` yet.
+    row: (u32, u32),
     notes: usize,
     heap_bytes: usize,
 }
@@ -180,10 +219,17 @@ impl Expected {
             totals: Totals::default(),
             tasks: vec![[0; 8]; space.types.len()],
             queues: vec![Vec::new(); space.types.len()],
+            delayed: Vec::new(),
+            deadlines: Vec::new(),
+            dead: Vec::new(),
+            archive: Archive::default(),
+            tries: 0,
+            extras: 0,
             leases: Vec::new(),
             held: HashMap::new(),
             mentions: HashMap::new(),
             uses: HashMap::new(),
+            row: (0, 0),
             notes: 0,
             heap_bytes: 0,
         }
@@ -192,7 +238,11 @@ impl Expected {
     fn add(&mut self, space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Blueprint) {
         self.totals.workflows[workflow.word()] += 1;
         self.heap_bytes += workflow.heap_bytes();
-        *self.uses.entry(workflow.blueprint().0).or_default() += 1;
+        self.use_once(workflow.blueprint());
+        self.add_extra(space, slot, workflow);
+        if let Some(finished) = space.finished(slot) {
+            self.archive.insert(&finished);
+        }
         for index in blueprint.shape.indexes() {
             let task = TaskRef { slot, index };
             let state = workflow.task_state(index);
@@ -204,7 +254,15 @@ impl Expected {
             if run.attempt > 0 {
                 *self.mentions.entry(run.worker).or_default() += 1;
             }
+            self.tries += usize::from(workflow.marks(index) & MARK_TRIED != 0);
+            if state == TaskState::Delayed && space.tried(task).failures > 0 {
+                self.totals.retrying += 1;
+            }
             match state {
+                TaskState::Delayed if workflow.is_live() => {
+                    self.delayed.push(keys::lease(run.finished.unwrap_or_default(), task));
+                }
+                TaskState::Failed => self.dead.push(keys::lease(run.finished.unwrap_or_default(), task)),
                 TaskState::Ready if workflow.is_live() => {
                     self.queues[type_id as usize].push(space.ready_key(task));
                 }
@@ -215,6 +273,49 @@ impl Expected {
                 _ => {}
             }
         }
+    }
+
+    fn add_extra(&mut self, space: &Space, slot: Slot, workflow: &Workflow) {
+        self.extras += usize::from(workflow.has_extra());
+        if let Some(timeout) = space.extra(slot).timeout
+            && workflow.state() == WorkflowState::Running
+        {
+            self.deadlines.push(deadline_key(timeout.deadline, slot));
+        }
+    }
+
+    fn add_fresh(
+        &mut self,
+        space: &Space,
+        slot: Slot,
+        workflow: &Workflow,
+        blueprint: &Blueprint,
+        fresh: &Fresh,
+    ) {
+        self.add_extra(space, slot, workflow);
+        self.totals.workflows[workflow.word()] += 1;
+        self.heap_bytes += workflow.heap_bytes();
+        self.use_once(workflow.blueprint());
+        for &(TypeId(type_id), state, count) in &fresh.counts {
+            self.totals.tasks[state as usize] += count;
+            self.tasks[type_id as usize][state as usize] += count;
+        }
+        for &index in fresh.ready.iter().filter(|_| workflow.is_live()) {
+            let own = blueprint.shape.options(index).priority;
+            let TypeId(type_id) = blueprint.type_id(index);
+            let priority = own.unwrap_or(workflow.priority());
+            let key = keys::ready(priority, workflow.sequence(), TaskRef { slot, index });
+            self.queues[type_id as usize].push(key);
+        }
+    }
+
+    /// One workflow more uses a blueprint, mostly the one that the last did.
+    fn use_once(&mut self, BlueprintId(id): BlueprintId) {
+        if self.row.0 != id {
+            let (before, times) = std::mem::replace(&mut self.row, (id, 0));
+            *self.uses.entry(before).or_default() += times;
+        }
+        self.row.1 += 1;
     }
 
     fn compare(mut self, space: &Space) -> Result<(), String> {
@@ -239,8 +340,20 @@ impl Expected {
                 entry.ages.count()
             );
         }
+        for list in [&mut self.delayed, &mut self.deadlines, &mut self.dead] {
+            list.sort_unstable();
+        }
+        ensure!(space.agenda.delayed.iter().eq(self.delayed), "the agenda is not the delayed tasks");
+        ensure!(space.agenda.deadlines.iter().eq(self.deadlines), "the agenda is not the deadlines");
+        ensure!(space.dead.iter().eq(self.dead), "dead letters are not the failed tasks");
+        ensure!(
+            space.archive.keys() == self.archive.keys() && space.archive.bytes() == self.archive.bytes(),
+            "the archive is not the finished workflows"
+        );
+        ensure!(space.tries.len() == self.tries, "tries are there that nothing marks");
+        ensure!(space.extras.len() == self.extras, "extras are there that nothing marks");
         self.leases.sort_unstable();
-        ensure!(space.leases.iter().eq(self.leases), "leases are not the running tasks");
+        ensure!(space.agenda.leases.iter().eq(self.leases), "leases are not the running tasks");
         ensure!(space.workers.len() == self.mentions.len(), "a worker is there that nothing names");
         for (id, worker) in space.workers.iter() {
             let mut held = self.held.remove(&id).unwrap_or_default();
@@ -253,6 +366,7 @@ impl Expected {
             );
             ensure!(space.workers.find(&worker.name) == Some(id), "{id:?} is not found under its name");
         }
+        *self.uses.entry(self.row.0).or_default() += self.row.1;
         for (id, blueprint) in space.blueprints.iter() {
             ensure!(
                 self.uses.remove(&id.0) == Some(blueprint.uses()),

@@ -3,7 +3,7 @@
 //! ```text
 //! ready:  priority 32 | sequence 44 | task 20 | slot 32     the claim order
 //! held:         0 32 | sequence 44 | task 20 | slot 32     what a worker holds, oldest workflow first
-//! lease:        0 32 | deadline 44 | slot 32 | task 20     what runs out first
+//! lease:        0 32 | time 44 | slot 32 | task 20         what runs out, is due, failed, finished first
 //! ```
 
 use super::units::{Millis, Sequence, Slot, TaskIndex, TaskRef};
@@ -41,6 +41,11 @@ pub fn task_of_lease(key: u128) -> TaskRef {
 /// The deadline of a lease key.
 pub fn deadline_of(key: u128) -> Millis {
     Millis((key >> 52) as u64)
+}
+
+/// The last key of [`lease`] with this time.
+pub fn last_of(time: Millis) -> u128 {
+    u128::from(time.0) << 52 | ((1 << 52) - 1)
 }
 
 #[cfg(test)]

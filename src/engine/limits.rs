@@ -39,14 +39,23 @@ pub const MAX_CLAIM_TYPES: usize = 1_024;
 pub const MAX_CLAIM_BYTES: usize = 32 << 20;
 /// The longest lease in milliseconds: 30 days.
 pub const MAX_LEASE_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// The longest delay, timeout, backoff and retention in milliseconds: 10 years.
+pub const MAX_DURATION_MS: u64 = 10 * 365 * 24 * 60 * 60 * 1_000;
+/// The largest that `max_attempts` and `max_deliveries` can be: 16 bits of a record of tries.
+pub const MAX_TRIES: u64 = u16::MAX as u64;
 /// The longest BLOCK in milliseconds: 100 years. Far from any overflow of server time.
 pub const MAX_BLOCK_MS: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
 /// The largest that any limit on bytes can be set to: a bulk string of Redis.
 pub const MAX_BYTES: u64 = 512 * 1024 * 1024;
+/// The largest that `retain-count` can be, which is no limit: slots have 32 bits.
+pub const MAX_RETAIN_COUNT: u64 = u32::MAX as u64;
+/// The largest that `retain-bytes` can be, which is no limit: a terabyte.
+pub const MAX_RETAIN_BYTES: u64 = 1 << 40;
 /// A task handed out more often than this shows this.
 pub const MAX_ATTEMPT: u32 = u16::MAX as u32;
-/// Leases that one turn of the event loop expires at most: about 1 ms of work.
-pub const EXPIRE_BATCH: usize = 1_000;
+/// What one turn of the event loop does at most of what is due: leases that run out, delays that are
+/// over, tasks that are removed with their workflows. About 1 ms of work.
+pub const SWEEP_BATCH: usize = 1_000;
 
 /// What an operator may set, in the units of the names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +80,18 @@ pub struct Settings {
     pub max_count: u64,
     /// Types of one space.
     pub max_types: u64,
+    /// Failures after which a task that says nothing about it has failed for good.
+    pub default_max_attempts: u64,
+    /// Lost deliveries after which a task that says nothing about it has failed for good.
+    pub default_max_deliveries: u64,
+    /// How long completed workflows are kept.
+    pub retain_completed_ms: u64,
+    /// How long failed and cancelled workflows are kept.
+    pub retain_failed_ms: u64,
+    /// Finished workflows that are kept.
+    pub retain_count: u64,
+    /// Bytes of the finished workflows that are kept.
+    pub retain_bytes: u64,
 }
 
 /// One setting: `CONFIG SET workflow.<name>`.
@@ -83,6 +104,8 @@ pub struct SettingSpec {
     pub max: u64,
     /// The value at start.
     pub default: u64,
+    /// Whether a space may have a value of its own, by WF.CONFIG.
+    pub per_space: bool,
     /// What it means.
     pub doc: &'static str,
     /// Reads it.
@@ -91,13 +114,26 @@ pub struct SettingSpec {
     pub set: fn(&mut Settings, u64),
 }
 
+impl std::fmt::Debug for SettingSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 macro_rules! setting {
     ($name:literal, $field:ident, $min:expr, $max:expr, $default:expr, $doc:literal) => {
+        setting!($name, $field, $min, $max, $default, false, $doc)
+    };
+    (per space: $name:literal, $field:ident, $min:expr, $max:expr, $default:expr, $doc:literal) => {
+        setting!($name, $field, $min, $max, $default, true, $doc)
+    };
+    ($name:literal, $field:ident, $min:expr, $max:expr, $default:expr, $per_space:literal, $doc:literal) => {
         SettingSpec {
             name: $name,
             min: $min,
             max: $max,
             default: $default,
+            per_space: $per_space,
             doc: $doc,
             get: |settings| settings.$field,
             set: |settings, value| settings.$field = value,
@@ -108,7 +144,7 @@ macro_rules! setting {
 /// All settings.
 pub const SETTINGS: &[SettingSpec] = &[
     setting!(
-        "default-lease-ms",
+        per space: "default-lease-ms",
         default_lease_ms,
         1,
         MAX_LEASE_MS,
@@ -159,6 +195,54 @@ pub const SETTINGS: &[SettingSpec] = &[
         10_000,
         "Types of one space: each has its own queue and statistics for as long as the space lives."
     ),
+    setting!(
+        per space: "default-max-attempts",
+        default_max_attempts,
+        1,
+        MAX_TRIES,
+        1,
+        "Failures after which a task has failed for good, when it has no `max_attempts`."
+    ),
+    setting!(
+        per space: "default-max-deliveries",
+        default_max_deliveries,
+        1,
+        MAX_TRIES,
+        5,
+        "Deliveries lost without an acknowledgement after which a task has failed for good, when it has no `max_deliveries`."
+    ),
+    setting!(
+        per space: "retain-completed-ms",
+        retain_completed_ms,
+        0,
+        MAX_DURATION_MS,
+        24 * 60 * 60 * 1_000,
+        "How long a completed workflow is kept when its push had no RETAIN, in milliseconds; 0: it is removed at once."
+    ),
+    setting!(
+        per space: "retain-failed-ms",
+        retain_failed_ms,
+        0,
+        MAX_DURATION_MS,
+        7 * 24 * 60 * 60 * 1_000,
+        "The same of a workflow that failed or was cancelled."
+    ),
+    setting!(
+        per space: "retain-count",
+        retain_count,
+        0,
+        MAX_RETAIN_COUNT,
+        MAX_RETAIN_COUNT,
+        "Finished workflows that a space keeps; beyond it the oldest are removed."
+    ),
+    setting!(
+        per space: "retain-bytes",
+        retain_bytes,
+        0,
+        MAX_RETAIN_BYTES,
+        MAX_RETAIN_BYTES,
+        "Bytes of memory that finished workflows of a space may take; beyond it the oldest are removed."
+    ),
 ];
 
 impl Settings {
@@ -185,6 +269,12 @@ impl Default for Settings {
             max_error_bytes: 0,
             max_count: 0,
             max_types: 0,
+            default_max_attempts: 0,
+            default_max_deliveries: 0,
+            retain_completed_ms: 0,
+            retain_failed_ms: 0,
+            retain_count: 0,
+            retain_bytes: 0,
         };
         for spec in SETTINGS {
             (spec.set)(&mut settings, spec.default);

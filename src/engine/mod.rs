@@ -15,37 +15,50 @@
 //! | `chunk`, `ordered`, `keys` | a compact ordered set, and what it is sorted by |
 //! | `split_table` | a hash table that never grows all at once |
 //! | `histogram`, `ages` | statistics of constant size |
+//! | `options` | what may be said of a task beyond its edges |
 //! | `draft` | a workflow as somebody asked for it, not checked yet |
 //! | `shape` | a checked DAG in flat arrays |
 //! | `blueprints`, `forms` | shapes, interned and counted, and how their documents were spelled |
 //! | `runs` | what is known of a task that was handed out |
 //! | `workflow`, `workflows` | one record, and the slab that holds them |
-//! | `ids`, `types`, `workers`, `notes` | the tables beside the slab |
+//! | `fresh` | a workflow to which nothing has happened yet |
+//! | `ids`, `types`, `workers`, `notes`, `tries`, `extras` | the tables beside the slab |
+//! | `agenda`, `archive` | what falls due, and what has been kept long enough |
+//! | `overrides` | settings of one space |
 //! | `space` | all of it together |
 //! | `effect`, `report` | what goes into `apply`, and what it says happened |
-//! | `plan` | decisions, read-only |
+//! | `plan`, `verdict`, `due` | decisions, read-only: of what comes in and goes out, of attempts, of time |
 //! | `fit` | whether an effect from outside may be applied |
 //! | `apply` | the only mutator |
+//! | `listing` | paging through what there is |
 //! | `view` | a workflow and its tasks as people see them |
 //! | `restore` | putting a space together from a file |
 //! | `invariant` | what must be true of every space |
 #![forbid(unsafe_code)]
 
+pub mod agenda;
 pub mod ages;
 pub mod apply;
+pub mod archive;
 pub mod blueprints;
 mod chunk;
 pub mod draft;
+pub mod due;
 pub mod effect;
+pub mod extras;
 pub mod fit;
 pub mod forms;
+pub mod fresh;
 pub mod histogram;
 pub mod ids;
 pub mod invariant;
 pub mod keys;
 pub mod limits;
+pub mod listing;
 pub mod notes;
+pub mod options;
 pub mod ordered;
+pub mod overrides;
 pub mod packed;
 pub mod plan;
 pub mod report;
@@ -55,8 +68,10 @@ pub mod shape;
 pub mod space;
 pub mod split_table;
 pub mod state;
+pub mod tries;
 pub mod types;
 pub mod units;
+pub mod verdict;
 pub mod view;
 pub mod workers;
 pub mod workflow;

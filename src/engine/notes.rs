@@ -22,6 +22,9 @@ struct Note {
     text: Box<[u8]>,
 }
 
+/// What a note costs beside its text, roughly.
+pub const NOTE_BYTES: usize = 50;
+
 /// The table; see the module's prose.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {

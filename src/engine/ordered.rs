@@ -40,6 +40,13 @@ impl OrderedSet {
         self.chunks.iter().flat_map(|chunk| chunk.keys().iter().copied())
     }
 
+    /// All keys up to `last`, in descending order.
+    pub fn iter_down(&self, last: u128) -> impl Iterator<Item = u128> {
+        let end = self.chunks.partition_point(|chunk| chunk.first() <= last);
+        let chunks = self.chunks.range(..end).rev();
+        chunks.flat_map(|chunk| chunk.keys().iter().rev().copied()).skip_while(move |&key| key > last)
+    }
+
     /// Adds `key`; false when it was there.
     pub fn insert(&mut self, key: u128) -> bool {
         let at = match self.chunks.back() {

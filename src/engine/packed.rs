@@ -10,8 +10,8 @@
 //! entry `i` looks at no more than 16 lengths. The number of entries is known to the owner and
 //! not stored.
 
-/// Entries between two stored offsets.
-const BLOCK: usize = 16;
+/// Entries between two stored offsets; a list of so many has none.
+pub const BLOCK: usize = 16;
 
 /// Appends `value` in 7-bit groups, lowest first.
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -68,6 +68,67 @@ pub fn write(out: &mut Vec<u8>, count: usize, mut entry: impl FnMut(usize, &mut 
             put_varint(&mut varint, length as u64);
             out.splice(length_at..=length_at, varint);
         }
+    }
+}
+
+/// Appends one entry, lengths in front; a list of up to [`BLOCK`] is nothing but its entries.
+pub fn put_entry(out: &mut Vec<u8>, entry: &[u8]) {
+    put_varint(out, entry.len() as u64);
+    out.extend_from_slice(entry);
+}
+
+/// Bytes of a list of entries of these lengths.
+pub fn list_bytes(lengths: impl ExactSizeIterator<Item = usize>) -> usize {
+    let length_bytes = |length: usize| (64 - (length as u64 | 1).leading_zeros() as usize).div_ceil(7);
+    table_bytes(lengths.len()) + lengths.map(|length| length + length_bytes(length)).sum::<usize>()
+}
+
+/// Entries in a row, without offsets: what a list of up to [`BLOCK`] is, and what files have.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Row<'a> {
+    bytes: &'a [u8],
+    count: usize,
+}
+
+impl<'a> Row<'a> {
+    /// Takes a row of `count` entries off the front of bytes that may say anything; `None` when
+    /// they are cut off.
+    pub fn take(bytes: &mut &'a [u8], count: usize) -> Option<Row<'a>> {
+        let mut rest = *bytes;
+        for _ in 0..count {
+            let length = match *rest {
+                [length @ 0..0x80, ref tail @ ..] => {
+                    rest = tail;
+                    usize::from(length)
+                }
+                _ => usize::try_from(take_varint(&mut rest)?).ok()?,
+            };
+            rest = rest.get(length..)?;
+        }
+        let row = Row { bytes: &bytes[..bytes.len() - rest.len()], count };
+        *bytes = rest;
+        Some(row)
+    }
+
+    /// The bytes.
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Number of entries.
+    pub fn len(self) -> usize {
+        self.count
+    }
+
+    /// True when there is none.
+    pub fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
+    /// The entries.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = self.bytes;
+        (0..self.count).map(move |_| take_entry(&mut rest))
     }
 }
 

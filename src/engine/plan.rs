@@ -1,4 +1,7 @@
-//! Decisions, read-only: what may be pushed, claimed, acknowledged, and what is due.
+//! Decisions, read-only: what may be pushed, and what is claimed.
+//!
+//! What a token is worth and what becomes of a failed attempt is in [`super::verdict`], what is due
+//! in [`super::due`].
 
 use super::draft::{Draft, Invalid};
 use super::ids::Id;
@@ -6,9 +9,7 @@ use super::keys;
 use super::limits::{MAX_SEQUENCE, MAX_WORKERS, Settings};
 use super::shape::{Checked, Shape};
 use super::space::Space;
-use super::state::TaskState;
-use super::units::{BlueprintId, Millis, Nonce, Slot, TaskIndex, TaskRef, TypeId};
-use super::workflow::MARK_VOID;
+use super::units::{BlueprintId, Slot, TaskRef, TypeId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -134,56 +135,14 @@ pub fn has_room_for_worker(space: &Space, name: &[u8]) -> bool {
     space.workers.len() < MAX_WORKERS || space.workers.find(name).is_some()
 }
 
-/// What a token is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// No such workflow or task.
-    Unknown,
-    /// The lease went to someone else, was taken back, or the task ended otherwise.
-    Stale,
-    /// It may end or extend the task: running, or ready again and claimed by nobody else.
-    Good(TaskRef),
-    /// The task completed by this very token.
-    Completed,
-    /// The task failed by this very token.
-    Failed,
-}
-
-/// What a token is worth.
-pub fn judge(space: &Space, id: Id<'_>, index: u32, nonce: Nonce) -> Standing {
-    let Some(slot) = space.find(id) else { return Standing::Unknown };
-    let (workflow, blueprint) = space.workflow(slot);
-    let index = TaskIndex(index);
-    if index.at() >= blueprint.shape.len() {
-        return Standing::Unknown;
-    }
-    let newest = workflow.nonce(&blueprint.shape, index) == Some(nonce);
-    let newest = newest && workflow.marks(index) & MARK_VOID == 0;
-    match workflow.task_state(index) {
-        _ if !newest => Standing::Stale,
-        TaskState::Running | TaskState::Ready => Standing::Good(TaskRef { slot, index }),
-        TaskState::Completed => Standing::Completed,
-        TaskState::Failed => Standing::Failed,
-        TaskState::Waiting | TaskState::Delayed | TaskState::Skipped | TaskState::Cancelled => {
-            Standing::Stale
-        }
-    }
-}
-
-/// Leases that have run out at `now`, the oldest first, at most `limit`.
-pub fn due(space: &Space, now: Millis, limit: usize) -> Vec<TaskRef> {
-    let out = space.leases.iter().take_while(|&key| keys::deadline_of(key) <= now);
-    out.take(limit).map(keys::task_of_lease).collect()
+/// Whether the work of a token's holder is still wanted: false once its workflow has failed or is
+/// being cancelled.
+pub fn still_wanted(space: &Space, slot: Slot) -> bool {
+    space.workflows.at(slot).state() == super::state::WorkflowState::Running
 }
 
 /// The running tasks of a worker, oldest workflow first, at most `limit`.
 pub fn held(space: &Space, worker: &[u8], limit: usize) -> Vec<TaskRef> {
     let worker = space.workers.find(worker).map(|id| space.workers.at(id));
     worker.map_or_else(Vec::new, |worker| worker.held.iter().take(limit).map(keys::task_of_ready).collect())
-}
-
-/// Whether the work of a token's holder is still wanted: false once its workflow has failed or is
-/// being cancelled.
-pub fn still_wanted(space: &Space, slot: Slot) -> bool {
-    space.workflows.at(slot).state() == super::state::WorkflowState::Running
 }

@@ -24,11 +24,19 @@ pub enum Event {
     TaskExpired = 1 << 7,
     /// A worker's task was taken back by WF.RECOVER.
     TaskRecovered = 1 << 8,
+    /// An attempt failed and the task will be tried again.
+    TaskRetried = 1 << 9,
+    /// An attempt took too long.
+    TaskTimedOut = 1 << 10,
+    /// A workflow took too long.
+    WorkflowTimedOut = 1 << 11,
+    /// A failed workflow runs again.
+    WorkflowRetried = 1 << 12,
 }
 
 impl Event {
     /// All events.
-    pub const ALL: [Event; 9] = [
+    pub const ALL: [Event; 13] = [
         Event::WorkflowPushed,
         Event::WorkflowCompleted,
         Event::WorkflowFailed,
@@ -38,6 +46,10 @@ impl Event {
         Event::TaskFailed,
         Event::TaskExpired,
         Event::TaskRecovered,
+        Event::TaskRetried,
+        Event::TaskTimedOut,
+        Event::WorkflowTimedOut,
+        Event::WorkflowRetried,
     ];
 
     /// The name of the notification.
@@ -52,6 +64,10 @@ impl Event {
             Event::TaskFailed => "task.failed",
             Event::TaskExpired => "task.expired",
             Event::TaskRecovered => "task.recovered",
+            Event::TaskRetried => "task.retried",
+            Event::TaskTimedOut => "task.timedout",
+            Event::WorkflowTimedOut => "workflow.timedout",
+            Event::WorkflowRetried => "workflow.retried",
         }
     }
 }
@@ -87,6 +103,8 @@ pub struct Report {
     pub applied: u64,
     /// Leases that ran out.
     pub expired: u64,
+    /// Attempts that took too long.
+    pub timed_out: u64,
 }
 
 impl Report {
@@ -100,6 +118,7 @@ impl Report {
         self.events = EventSet::default();
         self.applied = 0;
         self.expired = 0;
+        self.timed_out = 0;
     }
 
     /// A task of this type became claimable.

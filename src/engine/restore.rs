@@ -4,20 +4,27 @@
 //! Only what cannot be worked out is in a file. Queues, leases, counters of open parents and all
 //! counts are made anew.
 
+use super::agenda::deadline_key;
+use super::archive::Finished;
+use super::extras::Extra;
+use super::fresh::LastFresh;
 use super::histogram::Histogram;
 use super::ids::Id;
 use super::keys;
 use super::limits::{
-    MAX_BLUEPRINT_ID, MAX_ID_BYTES, MAX_INTEGER_ID, MAX_NAME_BYTES, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES,
-    MAX_WORKERS,
+    MAX_BLUEPRINT_ID, MAX_DURATION_MS, MAX_ID_BYTES, MAX_INTEGER_ID, MAX_NAME_BYTES, MAX_PRIORITY,
+    MAX_SEQUENCE, MAX_TYPES, MAX_WORKERS,
 };
 use super::notes::NoteKind;
+use super::overrides;
+use super::packed::Row;
 use super::runs::{PackedRun, Run};
 use super::shape::Shape;
-use super::space::Space;
+use super::space::{Lifetime, Space};
 use super::state::{TaskState, WorkflowState};
+use super::tries::Tried;
 use super::units::{BlueprintId, Millis, Sequence, Slot, TaskIndex, TaskRef, TypeId};
-use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_VOID, Parts, Workflow};
+use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_TRIED, MARK_VOID, Parts, Payloads, Workflow};
 
 /// Something a file says cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +35,7 @@ pub struct Impossible(pub &'static str);
 pub struct Restoring {
     /// Since when each ready task has been ready.
     ready: Vec<(Millis, TypeId)>,
+    fresh: LastFresh,
     /// The space was not whole when it was saved, so it will not be whole at the end either.
     partial: bool,
 }
@@ -70,8 +78,8 @@ pub struct WorkflowParts<'a> {
     pub own_name: Option<&'a [u8]>,
     /// INPUT.
     pub input: Option<&'a [u8]>,
-    /// Payloads; empty for a completed workflow.
-    pub payloads: &'a [&'a [u8]],
+    /// Payloads; none for a completed workflow.
+    pub payloads: Row<'a>,
     /// State of each task and whether its token is void; `None`: as pushed.
     pub tasks: Option<&'a [(TaskState, bool)]>,
     /// Runs of the tasks, if any was ever handed out or released.
@@ -110,7 +118,7 @@ impl Space {
         self.next_sequence = Sequence(next_sequence);
         self.latest = Millis(latest.min(Millis::MAX.0));
         self.paused = paused;
-        self.restoring = Some(Box::new(Restoring { ready: Vec::new(), partial }));
+        self.restoring = Some(Box::new(Restoring { partial, ..Restoring::default() }));
         Ok(())
     }
 
@@ -126,6 +134,8 @@ impl Space {
             }
         }
         self.blueprints.find_vacant();
+        self.restore_archive();
+        self.ids.insert_all(&self.workflows);
         super::invariant::check(self)?;
         self.restored = true;
         self.restoring = self.restoring.take().filter(|restoring| restoring.partial);
@@ -191,9 +201,6 @@ impl Space {
         if self.youngest().is_some_and(|youngest| youngest >= parts.sequence) {
             return Err(Impossible("workflows out of order"));
         }
-        if self.find(parts.id).is_some() {
-            return Err(Impossible("an id twice"));
-        }
         let long_id = matches!(parts.id, Id::Text(text) if text.len() > MAX_ID_BYTES);
         if long_id || parts.own_name.is_some_and(|name| name.len() > MAX_NAME_BYTES) {
             return Err(Impossible("an id or a name that is too long"));
@@ -207,45 +214,40 @@ impl Space {
         let blueprint = self.blueprints.get(parts.blueprint);
         let shape = &blueprint.shape;
         let count = shape.len();
-        let empty = vec![&[][..]; if parts.payloads.is_empty() { count } else { 0 }];
-        let payloads = if parts.payloads.is_empty() { &empty } else { parts.payloads };
+        let completed = parts.state == WorkflowState::Completed;
+        let empty = vec![&[][..]; if completed { count } else { 0 }];
+        let payloads = if completed { Payloads::Each(&empty) } else { Payloads::Row(parts.payloads) };
         let wrong = |len: Option<usize>| len.is_some_and(|len| len != count);
-        if wrong(Some(payloads.len()))
+        if wrong((!completed).then_some(parts.payloads.len()))
             || wrong(parts.tasks.map(<[_]>::len))
             || wrong(parts.runs.map(<[_]>::len))
         {
             return Err(Impossible("a workflow with another number of tasks than its blueprint"));
         }
-        let completed = parts.state == WorkflowState::Completed;
         let all_completed =
             parts.tasks.is_some_and(|tasks| tasks.iter().all(|task| task.0 == TaskState::Completed));
         if completed && (parts.runs.is_none() || !all_completed) {
             return Err(Impossible("a completed workflow with work left"));
         }
-        if (parts.state == WorkflowState::Failed)
-            != (parts.tasks.is_some_and(|tasks| tasks.iter().any(|task| task.0 == TaskState::Failed)))
-        {
-            return Err(Impossible("a failed workflow without a failed task"));
-        }
-        let mut workflow = Workflow::new(
-            &Parts {
-                id: self.ids.store(parts.id),
-                sequence: parts.sequence,
-                created: parts.created,
-                blueprint: parts.blueprint,
-                priority: parts.priority,
-                own_name: parts.own_name.filter(|name| **name != *blueprint.name),
-                input: parts.input.filter(|_| !completed),
-                payloads,
-            },
-            shape,
-        );
-        let initial = |task| {
-            let root = shape.parents(task).len() == 0 && !parts.paused;
-            (if root { TaskState::Ready } else { TaskState::Waiting }, false)
+        let record = Parts {
+            id: self.ids.store(parts.id),
+            sequence: parts.sequence,
+            created: parts.created,
+            blueprint: parts.blueprint,
+            priority: parts.priority,
+            own_name: parts.own_name.filter(|name| **name != *blueprint.name),
+            input: parts.input.filter(|_| !completed),
+            payloads,
         };
-        for task in shape.indexes() {
-            let (state, void) = parts.tasks.map_or_else(|| initial(task), |tasks| tasks[task.at()]);
+        let restoring = self.restoring.get_or_insert_default();
+        let fresh = restoring.fresh.of(parts.blueprint, blueprint, parts.paused);
+        let mut workflow = Workflow::fresh(&record, shape, fresh);
+        if parts.tasks.is_none() && parts.runs.is_none() && parts.state == WorkflowState::Running {
+            workflow.set_paused(parts.paused);
+            self.add_fresh(workflow);
+            return Ok(());
+        }
+        for (task, &(state, void)) in shape.indexes().zip(parts.tasks.unwrap_or_default()) {
             workflow.restore_task(task, state, if void { MARK_VOID } else { 0 });
             if state.is_final() {
                 workflow.close_one();
@@ -277,9 +279,31 @@ impl Space {
             return Err(Impossible("a completed workflow that did not finish"));
         }
         let slot = self.workflows.insert(workflow);
-        self.ids.insert(slot, &self.workflows);
         self.blueprints.retain(parts.blueprint);
         self.index(slot)
+    }
+
+    /// Adds a workflow to which nothing has happened yet.
+    fn add_fresh(&mut self, workflow: Workflow) {
+        let Space { restoring, blueprints, workflows, types, totals, .. } = self;
+        let restoring = restoring.get_or_insert_default();
+        let (id, sequence, created) = (workflow.blueprint(), workflow.sequence(), workflow.created());
+        let blueprint = blueprints.get(id);
+        let fresh = restoring.fresh.of(id, blueprint, workflow.paused());
+        for &(type_id, state, count) in &fresh.counts {
+            totals.tasks[state as usize] += count;
+            types.at_mut(type_id).tasks[state as usize] += count;
+        }
+        totals.workflows[workflow.word()] += 1;
+        let priority = workflow.priority();
+        let slot = workflows.insert(workflow);
+        for &index in &fresh.ready {
+            let type_id = blueprint.type_id(index);
+            let priority = blueprint.shape.options(index).priority.unwrap_or(priority);
+            types.at_mut(type_id).queue.insert(keys::ready(priority, sequence, TaskRef { slot, index }));
+            restoring.ready.push((created, type_id));
+        }
+        blueprints.retain(id);
     }
 
     /// The age of the workflow restored last. Slots of a new space are taken in order.
@@ -325,13 +349,23 @@ impl Space {
                         self.types.at_mut(type_id).queue.insert(key);
                     }
                 }
+                TaskState::Delayed => {
+                    let due = run.finished.ok_or(Impossible("a delayed task that is never due"))?;
+                    if live {
+                        self.agenda.delayed.insert(keys::lease(due, task));
+                    }
+                }
+                TaskState::Failed => {
+                    let failed = run.finished.ok_or(Impossible("a failed task without an end"))?;
+                    self.dead.insert(keys::lease(failed, task));
+                }
                 TaskState::Running => {
                     let deadline = run.finished.ok_or(Impossible("a running task without a lease"))?;
                     if run.attempt == 0 {
                         return Err(Impossible("a running task that was never handed out"));
                     }
                     let held = self.held_key(task);
-                    self.leases.insert(keys::lease(deadline, task));
+                    self.agenda.leases.insert(keys::lease(deadline, task));
                     self.workers.at_mut(run.worker).held.insert(held);
                 }
                 _ => {}
@@ -360,5 +394,72 @@ impl Space {
         self.notes.set(task, kind, text);
         self.workflows.at_mut(slot).set_marks(index, mark, true);
         Ok(())
+    }
+
+    /// What happened in the life of the space.
+    pub fn restore_lifetime(&mut self, lifetime: Lifetime) {
+        self.lifetime = lifetime;
+    }
+
+    /// A setting of the space's own.
+    pub fn restore_setting(&mut self, name: &[u8], value: u64) -> Result<(), Impossible> {
+        let setting = overrides::find(name).ok_or(Impossible("a setting that is not known"))?;
+        if !(setting.min..=setting.max).contains(&value) {
+            return Err(Impossible("a setting out of range"));
+        }
+        self.overrides.set(setting, Some(value));
+        Ok(())
+    }
+
+    /// How often a task of the workflow of that age failed and was lost.
+    pub fn restore_tried(
+        &mut self,
+        sequence: Sequence,
+        index: TaskIndex,
+        tried: Tried,
+    ) -> Result<(), Impossible> {
+        let slot = self.slot_of_age(sequence).ok_or(Impossible("tries of no workflow"))?;
+        let task = TaskRef { slot, index };
+        if index.at() >= self.workflow(slot).1.shape.len() || self.tried(task) != Tried::default() {
+            return Err(Impossible("tries of no task, or twice"));
+        }
+        if tried == Tried::default() {
+            return Err(Impossible("tries of a task that was not tried"));
+        }
+        if self.state_of(task) == TaskState::Delayed && tried.failures > 0 {
+            self.totals.retrying += 1;
+        }
+        self.tries.set(task, tried);
+        self.workflows.at_mut(slot).set_marks(index, MARK_TRIED, true);
+        Ok(())
+    }
+
+    /// What the workflow of that age has that few have.
+    pub fn restore_extra(&mut self, sequence: Sequence, extra: Extra) -> Result<(), Impossible> {
+        let slot = self.slot_of_age(sequence).ok_or(Impossible("extras of no workflow"))?;
+        if self.workflows.at(slot).has_extra() || extra == Extra::default() {
+            return Err(Impossible("extras twice, or none"));
+        }
+        let long = |ms: u64| ms > MAX_DURATION_MS;
+        if extra.retain_ms.is_some_and(long)
+            || extra.timeout.is_some_and(|timeout| long(timeout.after_ms) || timeout.deadline > Millis::MAX)
+        {
+            return Err(Impossible("a duration out of range"));
+        }
+        self.extras.set(slot, extra);
+        let workflow = self.workflows.at_mut(slot);
+        workflow.set_extra(true);
+        if let Some(timeout) = extra.timeout.filter(|_| workflow.state() == WorkflowState::Running) {
+            self.agenda.deadlines.insert(deadline_key(timeout.deadline, slot));
+        }
+        Ok(())
+    }
+
+    /// Enters all finished workflows into the archive: what they cost is known only now.
+    fn restore_archive(&mut self) {
+        let slots = self.workflows.iter().map(|(slot, _)| slot);
+        let mut finished: Vec<Finished> = slots.filter_map(|slot| self.finished(slot)).collect();
+        finished.sort_unstable_by_key(|one| (one.finished, one.slot));
+        finished.iter().for_each(|one| self.archive.insert(one));
     }
 }

@@ -3,19 +3,26 @@
 //! Fields are open to the engine only. Outside, a space is read through the methods here,
 //! [`super::plan`] and [`super::view`], and changed through [`super::apply::apply`].
 
+use super::agenda::Agenda;
+use super::archive::{Archive, Finished};
 use super::blueprints::{Blueprint, Blueprints};
+use super::extras::{Extra, Extras};
 use super::forms::Form;
 use super::ids::{Id, Ids};
 use super::keys;
-use super::notes::Notes;
+use super::limits::Settings;
+use super::notes::{NOTE_BYTES, NoteKind, Notes};
 use super::ordered::OrderedSet;
+use super::overrides::Overrides;
 use super::restore::Restoring;
 use super::state::TaskState;
+use super::tries::{Tried, Tries};
 use super::types::Types;
 use super::units::{Millis, Sequence, Slot, TaskRef, TypeId};
 use super::workers::Workers;
-use super::workflow::Workflow;
+use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_TRIED, Workflow};
 use super::workflows::Workflows;
+use std::borrow::Cow;
 
 /// The space; see the module's prose.
 #[derive(Clone, Debug)]
@@ -26,8 +33,14 @@ pub struct Space {
     pub(super) types: Types,
     pub(super) workers: Workers,
     pub(super) notes: Notes,
-    /// Running tasks by deadline.
-    pub(super) leases: OrderedSet,
+    pub(super) tries: Tries,
+    pub(super) extras: Extras,
+    pub(super) agenda: Agenda,
+    pub(super) archive: Archive,
+    /// Failed tasks by when they failed: [`keys::lease`].
+    pub(super) dead: OrderedSet,
+    pub(super) overrides: Overrides,
+    pub(super) lifetime: Lifetime,
     /// One more than the largest integer ever used as an id.
     pub(super) next_id: u64,
     /// One more than the age of the youngest workflow.
@@ -50,6 +63,23 @@ pub struct Totals {
     pub workflows: [u64; 5],
     /// Tasks by [`TaskState`].
     pub tasks: [u64; 8],
+    /// Delayed tasks of which an attempt failed.
+    pub retrying: u64,
+}
+
+/// What happened in the life of the space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Leases that ran out.
+    pub lease_expiries: u64,
+    /// Attempts that failed and were to be tried again.
+    pub attempts_retried: u64,
+    /// Attempts that took too long.
+    pub tasks_timed_out: u64,
+    /// Tasks that failed because too many deliveries were lost.
+    pub tasks_poisoned: u64,
+    /// Workflows that took too long.
+    pub workflows_timed_out: u64,
 }
 
 impl Default for Space {
@@ -68,7 +98,13 @@ impl Space {
             types: Types::default(),
             workers: Workers::default(),
             notes: Notes::default(),
-            leases: OrderedSet::default(),
+            tries: Tries::default(),
+            extras: Extras::default(),
+            agenda: Agenda::default(),
+            archive: Archive::default(),
+            dead: OrderedSet::default(),
+            overrides: Overrides::default(),
+            lifetime: Lifetime::default(),
             next_id: 1,
             next_sequence: Sequence(0),
             paused: false,
@@ -79,9 +115,92 @@ impl Space {
         }
     }
 
-    /// When the first lease runs out.
-    pub fn next_due(&self) -> Option<Millis> {
-        self.leases.first().map(keys::deadline_of)
+    /// When there is something to sweep, when leases and deadlines wait until `expire_from`.
+    pub fn next_due(&self, settings: &Settings, expire_from: Millis) -> Option<Millis> {
+        let removal = match self.archive.is_empty() {
+            true => None,
+            false => self.archive.next_due(&self.overrides.over(settings)),
+        };
+        [self.agenda.next_due(expire_from), removal].into_iter().flatten().min()
+    }
+
+    /// What falls due, and when.
+    pub fn agenda(&self) -> &Agenda {
+        &self.agenda
+    }
+
+    /// Finished workflows.
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
+    /// Failed tasks by when they failed, as [`keys::lease`].
+    pub fn dead(&self) -> &OrderedSet {
+        &self.dead
+    }
+
+    /// What happened in the life of the space.
+    pub fn lifetime(&self) -> Lifetime {
+        self.lifetime
+    }
+
+    /// The settings that the space has of its own.
+    pub fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// The settings in force.
+    pub fn settings<'s>(&self, settings: &'s Settings) -> Cow<'s, Settings> {
+        self.overrides.over(settings)
+    }
+
+    /// How often a task failed and was lost.
+    pub fn tried(&self, task: TaskRef) -> Tried {
+        match self.workflows.at(task.slot).marks(task.index) & MARK_TRIED {
+            0 => Tried::default(),
+            _ => self.tries.get(task),
+        }
+    }
+
+    /// The tries.
+    pub fn tries(&self) -> &Tries {
+        &self.tries
+    }
+
+    /// What a workflow has that few have.
+    pub fn extra(&self, slot: Slot) -> Extra {
+        if self.workflows.at(slot).has_extra() { self.extras.get(slot) } else { Extra::default() }
+    }
+
+    /// The extras.
+    pub fn extras(&self) -> &Extras {
+        &self.extras
+    }
+
+    /// What the archive knows of a workflow; `None` while it is not finished. O(tasks).
+    pub fn finished(&self, slot: Slot) -> Option<Finished> {
+        let (workflow, blueprint) = self.workflow(slot);
+        let finished = workflow.finished(&blueprint.shape)?;
+        let notes = blueprint.shape.indexes().map(|index| match workflow.marks(index) {
+            marks if marks & (MARK_RESULT | MARK_ERROR) == 0 => 0,
+            marks => self.note_bytes(TaskRef { slot, index }, marks),
+        });
+        let bytes = size_of::<Workflow>() + workflow.heap_bytes() + notes.sum::<usize>();
+        Some(Finished {
+            slot,
+            state: workflow.state(),
+            finished,
+            retain_ms: self.extra(slot).retain_ms,
+            bytes: bytes as u64,
+        })
+    }
+
+    fn note_bytes(&self, task: TaskRef, marks: u8) -> usize {
+        let of = |mark: u8, kind| match marks & mark {
+            0 => 0,
+            _ => self.notes.get(task, kind).map_or(0, <[u8]>::len) + NOTE_BYTES,
+        };
+        of(MARK_RESULT, NoteKind::Result) + of(MARK_ERROR, NoteKind::Error)
     }
 
     /// The priority of the task that a claim of this type would get.
@@ -212,7 +331,12 @@ impl Space {
             + self.types.heap_bytes()
             + self.workers.heap_bytes()
             + self.notes.heap_bytes()
-            + self.leases.heap_bytes()
+            + self.tries.heap_bytes()
+            + self.extras.heap_bytes()
+            + self.agenda.heap_bytes()
+            + self.archive.heap_bytes()
+            + self.dead.heap_bytes()
+            + self.overrides.heap_bytes()
     }
 
     /// What [`Space::memory`] costs, in steps: it looks at each type, worker and page.

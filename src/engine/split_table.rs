@@ -38,6 +38,18 @@ impl<T> Default for SplitTable<T> {
 }
 
 impl<T> SplitTable<T> {
+    /// A table with room for so many entries, if their hashes are spread well.
+    pub fn with_room(entries: usize) -> SplitTable<T> {
+        // With an eighth to spare in each part, as no two get exactly as many.
+        let mut bits = 0;
+        while (entries >> bits) > FULL - FULL / 8 && bits < MAX_BITS {
+            bits += 1;
+        }
+        let each = (entries >> bits) + (entries >> bits) / 8;
+        let part = |_| Part { table: HashTable::with_capacity(each), bits };
+        SplitTable { parts: (0..1 << bits).map(part).collect(), directory: (0..1 << bits).collect(), len: 0 }
+    }
+
     /// Number of entries.
     pub fn len(&self) -> usize {
         self.len

@@ -1,17 +1,18 @@
 //! States and the legal moves between them.
 //!
 //! ```text
-//!              parents done          claim            complete
-//!   waiting ──────────────▶ ready ──────────▶ running ──────────▶ completed
-//!      │                    │ ▲ │               │ │
-//!      │                    │ │ └── late ack ──▶│ └── fail ──────▶ failed
-//!      │                    │ └─ lease ran out ─┤
-//!      │                    │    or recovered   │
-//!      └──── the workflow failed ───────────────┴───────────────▶ cancelled
+//!              parents done           claim            complete
+//!   waiting ───────┬───────▶ ready ──────────▶ running ──────────▶ completed
+//!      │           ▼         ▲ ▲ │               │ │ │
+//!      │        delayed ─────┘ │ └── late ack ──▶│ │ └─ fail ─────▶ failed
+//!      │         │  ▲   due    ├─ lease ran out ─┤ │
+//!      │         │  │          │  or recovered   │ │
+//!      │         │  └──────────┴───── retry ─────┼─┘
+//!      └─────────┴─ the workflow failed ─────────┴───────────────▶ cancelled
 //! ```
 //!
-//! `delayed` and `skipped` have their place in every record and file already; nothing moves a
-//! task there yet.
+//! WF.RETRY takes what failed and what was cancelled back to `waiting`. `skipped` has its place in
+//! every record and file already; nothing moves a task there yet.
 
 /// The state of a task; the numbers are stored in files and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,7 +63,7 @@ impl TaskState {
         }
     }
 
-    /// True when the task will never change again.
+    /// True when the task has ended: only a rerun changes it again.
     pub fn is_final(self) -> bool {
         match self {
             TaskState::Waiting | TaskState::Delayed | TaskState::Ready | TaskState::Running => false,
@@ -74,13 +75,16 @@ impl TaskState {
     pub fn may_become(self, next: TaskState) -> bool {
         use TaskState::*;
         match (self, next) {
-            (Waiting, Ready | Cancelled) => true,
-            // A late acknowledgement by the newest token ends a task whose lease ran out, and a
-            // late heartbeat takes the lease up again.
-            (Ready, Running | Completed | Failed | Cancelled) => true,
-            (Running, Ready | Completed | Failed | Cancelled) => true,
-            (Waiting | Ready | Running, _) => false,
-            (Delayed | Completed | Failed | Skipped | Cancelled, _) => false,
+            (Waiting, Delayed | Ready | Cancelled) => true,
+            (Delayed, Ready | Cancelled) => true,
+            // A late acknowledgement by the newest token ends a task whose lease ran out, or has it
+            // tried again; a late heartbeat takes the lease up again.
+            (Ready, Delayed | Ready | Running | Completed | Failed | Cancelled) => true,
+            (Running, Delayed | Ready | Completed | Failed | Cancelled) => true,
+            // A rerun.
+            (Failed | Cancelled, Waiting) => true,
+            (Waiting | Delayed | Ready | Running, _) => false,
+            (Completed | Failed | Skipped | Cancelled, _) => false,
         }
     }
 }
@@ -123,10 +127,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leaves_a_final_state() {
+    fn nothing_leaves_a_final_state_but_by_a_rerun() {
         for from in TaskState::ALL {
             for to in TaskState::ALL {
-                assert!(!(from.is_final() && from.may_become(to)), "{from:?} -> {to:?}");
+                let rerun =
+                    matches!(from, TaskState::Failed | TaskState::Cancelled) && to == TaskState::Waiting;
+                assert!(rerun || !(from.is_final() && from.may_become(to)), "{from:?} -> {to:?}");
             }
         }
     }

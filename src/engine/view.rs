@@ -3,6 +3,7 @@
 use super::notes::NoteKind;
 use super::space::Space;
 use super::state::TaskState;
+use super::tries::Tried;
 use super::units::{Millis, Nonce, Slot, TaskIndex, TaskRef};
 use super::workflow::{MARK_ERROR, MARK_RESULT};
 
@@ -17,6 +18,8 @@ pub struct TaskView<'a> {
     pub state: TaskState,
     /// How often it was handed out.
     pub attempts: u32,
+    /// How often it failed, and how often a delivery of it was lost.
+    pub tried: Tried,
     /// Who has it or had it last.
     pub worker: Option<&'a [u8]>,
     /// The random part of its newest token; `None` when it was never handed out.
@@ -29,7 +32,9 @@ pub struct TaskView<'a> {
     pub finished: Option<Millis>,
     /// Until when it is leased.
     pub deadline: Option<Millis>,
-    /// Why it failed.
+    /// Until when it is delayed.
+    pub due: Option<Millis>,
+    /// Why it failed, or its last attempt.
     pub error: Option<&'a [u8]>,
     /// What it gave.
     pub result: Option<&'a [u8]>,
@@ -51,11 +56,13 @@ impl Space {
             type_name: self.type_name(blueprint.type_id(task.index)),
             state,
             attempts: run.attempt,
+            tried: self.tried(task),
             worker: handed_out.then(|| &*self.workers().at(run.worker).name),
             nonce: handed_out.then_some(run.nonce),
             ready: run.ready,
             started: run.started.filter(|_| begun),
             finished: run.finished.filter(|_| state.is_final()),
+            due: run.finished.filter(|_| state == TaskState::Delayed),
             deadline: run.finished.filter(|_| state == TaskState::Running),
             error: (marks & MARK_ERROR != 0).then(|| self.note(task, NoteKind::Error)),
             result: (marks & MARK_RESULT != 0).then(|| self.note(task, NoteKind::Result)),

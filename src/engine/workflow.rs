@@ -12,11 +12,13 @@
 //! block is built anew as `state` and a packed list: the sealed runs, the time it finished, the
 //! name if it is its own.
 
-use super::packed;
+use super::fresh::Fresh;
+use super::packed::{self, Row};
 use super::runs::{self, PackedRun, Run, seal, unseal};
 use super::shape::Shape;
 use super::state::{TaskState, WorkflowState};
 use super::units::{BlueprintId, Millis, Nonce, Sequence, TaskIndex};
+use smallvec::SmallVec;
 
 /// The task has a result in the notes.
 pub const MARK_RESULT: u8 = 1 << 3;
@@ -24,14 +26,17 @@ pub const MARK_RESULT: u8 = 1 << 3;
 pub const MARK_ERROR: u8 = 1 << 4;
 /// The task's newest token was taken back.
 pub const MARK_VOID: u8 = 1 << 5;
+/// The task has counts in the tries.
+pub const MARK_TRIED: u8 = 1 << 6;
 /// Bits of a state byte that have a meaning.
-pub const MARKS: u8 = MARK_RESULT | MARK_ERROR | MARK_VOID;
+pub const MARKS: u8 = MARK_RESULT | MARK_ERROR | MARK_VOID | MARK_TRIED;
 
 const STATE_BITS: u32 = 0b11;
 const PAUSED: u32 = 1 << 2;
 const OWN_NAME: u32 = 1 << 3;
 const INPUT: u32 = 1 << 4;
 const SEALED: u32 = 1 << 5;
+const EXTRA: u32 = 1 << 6;
 
 /// The id of a workflow as it is stored: an integer, or the place of a text in the side table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,16 @@ pub enum StoredId {
     Integer(u64),
     /// The id is this text of the side table.
     Text(u32),
+}
+
+/// A block of so many bytes that `states` writes, and a list behind them.
+fn list_behind(bytes: usize, states: impl FnOnce(&mut Vec<u8>), list: SmallVec<[&[u8]; 16]>) -> Vec<u8> {
+    let room = bytes + packed::list_bytes(list.iter().map(|entry| entry.len()));
+    let mut body = Vec::with_capacity(room);
+    states(&mut body);
+    packed::write(&mut body, list.len(), |at, out| out.extend_from_slice(list[at]));
+    debug_assert_eq!(body.len(), room, "a block is not moved when it becomes a box");
+    body
 }
 
 /// The record; see the module's prose. `sequence` and `open` share a word, as do `priority` and
@@ -84,27 +99,57 @@ pub struct Parts<'a> {
     /// INPUT.
     pub input: Option<&'a [u8]>,
     /// The payload of each task.
-    pub payloads: &'a [&'a [u8]],
+    pub payloads: Payloads<'a>,
+}
+
+/// The payloads of a new workflow.
+#[derive(Clone, Copy)]
+pub enum Payloads<'a> {
+    /// One by one.
+    Each(&'a [&'a [u8]]),
+    /// As they lie in a file.
+    Row(Row<'a>),
 }
 
 impl Workflow {
     /// A running workflow whose tasks are all waiting.
     pub fn new(parts: &Parts<'_>, shape: &Shape) -> Workflow {
-        let count = shape.len();
-        let entries: usize = parts.payloads.iter().map(|payload| payload.len() + 1).sum();
-        let counters = shape.joins() * shape.counter_width();
-        let mut body = Vec::with_capacity(count + counters + entries + 16);
-        body.resize(count + counters, TaskState::Waiting as u8);
-        let extra = [parts.input, parts.own_name];
-        let list = parts.payloads.iter().copied().chain(extra.into_iter().flatten());
-        let mut list = list.collect::<Vec<_>>().into_iter();
-        packed::write(&mut body, list.len(), |_, out| {
-            out.extend_from_slice(list.next().expect("as many as counted"));
-        });
+        let states = shape.len() + shape.joins() * shape.counter_width();
+        let waiting = |body: &mut Vec<u8>| body.resize(states, TaskState::Waiting as u8);
+        let mut workflow = Workflow::begin(parts, shape.len(), states, waiting);
+        for task in shape.indexes().filter(|_| shape.joins() > 0) {
+            if let Some(join) = shape.join_of(task) {
+                workflow.set_counter(shape, join, shape.parents(task).len() as u32);
+            }
+        }
+        workflow
+    }
+
+    /// A running workflow as it is when its push is over.
+    pub fn fresh(parts: &Parts<'_>, shape: &Shape, fresh: &Fresh) -> Workflow {
+        let states = |body: &mut Vec<u8>| body.extend_from_slice(&fresh.states);
+        Workflow::begin(parts, shape.len(), fresh.states.len(), states)
+    }
+
+    /// A running workflow of `count` tasks, whose block begins with what `states` writes.
+    fn begin(parts: &Parts<'_>, count: usize, bytes: usize, states: impl FnOnce(&mut Vec<u8>)) -> Workflow {
+        let extra: SmallVec<[&[u8]; 2]> = [parts.input, parts.own_name].into_iter().flatten().collect();
+        let body = match parts.payloads {
+            Payloads::Row(row) if count + extra.len() <= packed::BLOCK => {
+                let more = packed::list_bytes(extra.iter().map(|entry| entry.len()));
+                let mut body = Vec::with_capacity(bytes + row.bytes().len() + more);
+                states(&mut body);
+                body.extend_from_slice(row.bytes());
+                extra.iter().for_each(|entry| packed::put_entry(&mut body, entry));
+                body
+            }
+            Payloads::Row(row) => list_behind(bytes, states, row.iter().chain(extra).collect()),
+            Payloads::Each(each) => list_behind(bytes, states, each.iter().copied().chain(extra).collect()),
+        };
         let mut flags = WorkflowState::Running as u32;
         flags |= if parts.own_name.is_some() { OWN_NAME } else { 0 };
         flags |= if parts.input.is_some() { INPUT } else { 0 };
-        let mut workflow = Workflow {
+        Workflow {
             id: match parts.id {
                 StoredId::Integer(id) => id,
                 StoredId::Text(place) => TEXT_ID | u64::from(place),
@@ -115,13 +160,13 @@ impl Workflow {
             priority_flags: parts.priority << 8 | flags,
             body: body.into_boxed_slice(),
             history: None,
-        };
-        for task in shape.indexes() {
-            if let Some(join) = shape.join_of(task) {
-                workflow.set_counter(shape, join, shape.parents(task).len() as u32);
-            }
         }
-        workflow
+    }
+
+    /// Whether nothing has happened to it since its push.
+    pub fn is_fresh(&self, fresh: &Fresh) -> bool {
+        let running = self.history.is_none() && self.state() == WorkflowState::Running;
+        running && fresh.is_of(self.blueprint, self.paused()) && self.body.starts_with(&fresh.states)
     }
 
     /// Its id as stored.
@@ -143,6 +188,24 @@ impl Workflow {
     pub fn close_one(&mut self) {
         debug_assert!(self.open() > 0);
         self.sequence_open -= 1;
+    }
+
+    /// Tasks that had ended begin anew.
+    pub fn reopen(&mut self, tasks: u32) {
+        self.sequence_open += u64::from(tasks);
+        if let Some(history) = &mut self.history {
+            history.finished = None;
+        }
+    }
+
+    /// Whether it has an entry among the extras.
+    pub fn has_extra(&self) -> bool {
+        self.priority_flags & EXTRA != 0
+    }
+
+    /// Says whether it has an entry among the extras.
+    pub fn set_extra(&mut self, extra: bool) {
+        self.priority_flags = self.priority_flags & !EXTRA | if extra { EXTRA } else { 0 };
     }
 
     /// When it was pushed.
@@ -264,6 +327,12 @@ impl Workflow {
             return &[];
         }
         packed::get(self.list(shape), self.list_len(shape), task.at())
+    }
+
+    /// The payloads of all tasks; empty once the workflow completed.
+    pub fn payloads<'a>(&'a self, shape: &Shape) -> impl Iterator<Item = &'a [u8]> {
+        let count = if self.sealed() { 0 } else { shape.len() };
+        packed::iter(self.list(shape), self.list_len(shape)).take(count)
     }
 
     /// INPUT, if there was one and the workflow has not completed.

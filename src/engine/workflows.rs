@@ -125,6 +125,15 @@ impl Workflows {
         )
     }
 
+    /// The workflows from a slot on, in the order of their slots.
+    pub fn iter_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &Workflow)> {
+        let first = from.0 as usize / PAGE;
+        let pages = self.pages.iter().enumerate().skip(first).filter(|(_, page)| page.is_some());
+        let slots = pages.flat_map(|(number, _)| (number * PAGE) as u32..((number + 1) * PAGE) as u32);
+        let slots = slots.skip_while(move |&slot| slot < from.0);
+        slots.filter_map(|slot| Some((Slot(slot), self.get(Slot(slot))?)))
+    }
+
     /// All workflows by age.
     pub fn by_age(&self) -> Vec<Slot> {
         let mut slots: Vec<_> = self.iter().map(|(slot, wf)| (wf.sequence(), slot)).collect();

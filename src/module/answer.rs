@@ -18,6 +18,7 @@ pub fn reply(ctx: &Ctx<'_>, reply: &Reply) {
                 Item::Bulk(bytes) => {
                     api!(RedisModule_ReplyWithStringBuffer(to, bytes.as_ptr().cast(), bytes.len()))
                 }
+                Item::Ok => api!(RedisModule_ReplyWithSimpleString(to, c"OK".as_ptr())),
                 Item::Null => api!(RedisModule_ReplyWithNull(to)),
                 Item::Array(length) => api!(RedisModule_ReplyWithArray(to, count(length))),
                 Item::Map(length) => api!(RedisModule_ReplyWithMap(to, count(length))),

@@ -18,12 +18,14 @@ use super::api::api;
 use super::key::KeyName;
 use super::schedule;
 use super::server::{Ctx, log_io};
+use super::settings;
 use super::value::SpaceValue;
 use crate::commands::waiting::PlaceRef;
 use crate::encoding::bytes::DecodeError;
 use crate::encoding::digest::{self, DigestSink};
 use crate::encoding::snapshot::{self, Loader};
 use crate::engine::space::Space;
+use crate::engine::units::Millis;
 
 static TYPE: AtomicPtr<raw::RedisModuleType> = AtomicPtr::new(ptr::null_mut());
 
@@ -85,7 +87,7 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
     // SAFETY: `io` is the server's.
     match unsafe { read_space(io) } {
         Ok(space) => {
-            let due = space.next_due();
+            let due = space.next_due(&settings::current(), Millis(0));
             // SAFETY: `io` is the server's; the name lives as long as the callback runs. There is
             // no name when the bytes come from another module.
             let (name, db) =

@@ -13,6 +13,7 @@ use super::grace;
 use super::key::{Holds, KeyName, Mode, OpenKey, Target};
 use super::schedule;
 use super::server::{Ctx, live_time};
+use super::settings;
 use super::value::GAUGES;
 use crate::commands::waiting::Place;
 
@@ -70,7 +71,11 @@ unsafe extern "C" fn on_event(
             let swapped = [swap.dbnum_first, swap.dbnum_second];
             look_again(&ctx, |place| swapped.contains(&place.db));
         }
-        raw::REDISMODULE_EVENT_CONFIG => eviction::check(&ctx),
+        raw::REDISMODULE_EVENT_CONFIG => {
+            eviction::check(&ctx);
+            schedule::look_at_all(live_time());
+            schedule::arm(&ctx);
+        }
         _ => {}
     }
 }
@@ -93,7 +98,7 @@ fn look_again(ctx: &Ctx<'_>, wanted: impl Fn(&Place) -> bool) {
     schedule::arm(ctx);
 }
 
-/// A key changed its name: its next due lease is noted under the name it has now, and whoever
+/// A key changed its name: when something is due in it next is noted under the name it has now, and whoever
 /// waits there is served.
 unsafe extern "C" fn on_key(
     ctx: *mut raw::RedisModuleCtx,
@@ -115,7 +120,7 @@ unsafe extern "C" fn on_key(
 
 fn named(ctx: &Ctx<'_>, target: &Target<'_>) {
     let due = match OpenKey::open(ctx, &target.name, Mode::Look).holds() {
-        Holds::Space(value) => value.space.next_due(),
+        Holds::Space(value) => value.space.next_due(&settings::current(), grace::expire_from()),
         Holds::Nothing | Holds::Another => None,
     };
     if let Some(due) = due {

@@ -18,13 +18,19 @@ pub struct Counters {
     pub applied: AtomicU64,
     /// Leases that ran out.
     pub expired: AtomicU64,
-    /// Turns of the timer that looked for due leases.
+    /// Attempts that took too long.
+    pub timed_out: AtomicU64,
+    /// Looks of the timer at a space in which something was due.
     pub sweeps: AtomicU64,
 }
 
 /// The counters of INFO.
-pub static COUNTERS: Counters =
-    Counters { applied: AtomicU64::new(0), expired: AtomicU64::new(0), sweeps: AtomicU64::new(0) };
+pub static COUNTERS: Counters = Counters {
+    applied: AtomicU64::new(0),
+    expired: AtomicU64::new(0),
+    timed_out: AtomicU64::new(0),
+    sweeps: AtomicU64::new(0),
+};
 
 /// Registers the section; false when the server refuses.
 pub fn register(ctx: &Ctx<'_>) -> bool {
@@ -53,6 +59,7 @@ unsafe extern "C" fn section(to: *mut raw::RedisModuleInfoCtx, _for_crash_report
     field("waiting_clients", blocking::count());
     gauge("effects_applied", &COUNTERS.applied);
     gauge("leases_expired", &COUNTERS.expired);
+    gauge("attempts_timed_out", &COUNTERS.timed_out);
     gauge("sweeps", &COUNTERS.sweeps);
     gauge("memory_bytes", &GAUGES.memory);
     if eviction::is_risky() {

@@ -28,6 +28,7 @@ mod alloc;
 mod answer;
 mod api;
 mod blocking;
+mod clock;
 mod datatype;
 mod events;
 mod eviction;

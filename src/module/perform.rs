@@ -123,7 +123,7 @@ pub fn on_space<R>(
         return result;
     };
     value.report(out.report.applied);
-    let next_due = value.space.next_due();
+    let next_due = value.space.next_due(&settings, grace::expire_from());
     drop(key);
 
     match conditions.replayed {
@@ -133,6 +133,7 @@ pub fn on_space<R>(
     ctx.signal_modified(&target.name);
     COUNTERS.applied.fetch_add(out.report.applied, Relaxed);
     COUNTERS.expired.fetch_add(out.report.expired, Relaxed);
+    COUNTERS.timed_out.fetch_add(out.report.timed_out, Relaxed);
     if let Some(due) = next_due {
         schedule::note(target.place(), due);
         schedule::arm(ctx);

@@ -1,6 +1,7 @@
-//! What happens without a command: leases that run out, and waking that was put off.
+//! What happens without a command: delays that end, leases that run out, finished workflows that
+//! have been kept long enough, and waking that was put off.
 //!
-//! For each key the schedule remembers a time not later than its earliest deadline. It is a hint
+//! For each key the schedule remembers a time not later than the first of it. It is a hint
 //! by name, not a fact about a value: names change hands by RENAME, MOVE and SWAPDB, and a hint
 //! for a key that holds no space any more costs one look. One timer stands for the earliest hint.
 //! When it fires, the spaces due are swept in bounded batches and their hints renewed.
@@ -18,20 +19,21 @@ use hashbrown::HashMap;
 use redis_module::raw;
 
 use super::blocking;
+use super::clock::{self, Ahead};
 use super::grace;
 use super::info::COUNTERS;
 use super::key::{Mode, OwnedString, Target};
 use super::outcomes;
 use super::perform::{Conditions, on_space};
-use super::server::{Ctx, TimerId, live_time};
+use super::server::{Ctx, TimerId, checked_time, live_time};
 use super::wake;
 use crate::commands::call::Value;
 use crate::commands::sweep;
 use crate::commands::waiting::{Place, PlaceRef};
-use crate::engine::limits::EXPIRE_BATCH;
+use crate::engine::limits::SWEEP_BATCH;
 use crate::engine::units::Millis;
 
-/// What opening and looking at a space costs, in leases.
+/// What opening and looking at a space costs, in tasks.
 const LOOK: usize = 10;
 
 #[derive(Default)]
@@ -78,15 +80,15 @@ impl Schedule {
     }
 
     /// When there is something to do.
-    fn next(&self, expire_from: Millis) -> Option<Millis> {
+    fn next(&self) -> Option<Millis> {
         if !self.deferred.is_empty() {
             return Some(Millis(0));
         }
-        Some(self.order.first()?.0.max(expire_from))
+        Some(self.order.first()?.0)
     }
 }
 
-/// Remembers that a space has a lease that ends at `due`.
+/// Remembers that something falls due in a space at `due`.
 pub fn note(place: PlaceRef<'_>, due: Millis) {
     with_schedule(|schedule| schedule.note(place, due));
 }
@@ -106,6 +108,14 @@ pub fn forget_database(db: Option<i32>) {
     with_schedule(|schedule| {
         schedule.due.retain(|place, _| !gone(place));
         schedule.order.retain(|(_, place)| !gone(place));
+    });
+}
+
+/// Settings changed, and with them perhaps when something is due: each space is looked at again.
+pub fn look_at_all(now: Millis) {
+    with_schedule(|schedule| {
+        let places: Vec<Place> = schedule.due.keys().cloned().collect();
+        places.iter().for_each(|place| schedule.note(place.view(), now));
     });
 }
 
@@ -131,9 +141,8 @@ pub fn swap_databases(first: i32, second: i32) {
 
 /// Sees to it that a timer fires when there is something to do.
 pub fn arm(ctx: &Ctx<'_>) {
-    let expire_from = grace::expire_from();
     let plan = with_schedule(|schedule| {
-        let next = schedule.next(expire_from).filter(|_| !schedule.in_turn)?;
+        let next = schedule.next().filter(|_| !schedule.in_turn)?;
         match schedule.timer {
             Some((_, fires)) if fires <= next => None,
             later => Some((next, later)),
@@ -155,11 +164,26 @@ unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _: *mut c_void) {
 
 /// The server's cron event: does what a stalled timer should have done.
 pub fn cron(ctx: &Ctx<'_>) {
-    let (now, expire_from) = (live_time(), grace::expire_from());
-    match with_schedule(|schedule| schedule.next(expire_from)) {
+    let now = checked_time();
+    if clock::ahead().is_some() {
+        match ctx.flags().primary() {
+            true => return turn(ctx),
+            // The primary moves what is to be moved.
+            false => clock::forget_ahead(),
+        }
+    }
+    match with_schedule(|schedule| schedule.next()) {
         None => {}
         Some(next) if next <= now => turn(ctx),
-        Some(_) => arm(ctx),
+        Some(_) => {
+            if clock::is_behind()
+                && let Some((timer, _)) = with_schedule(|schedule| schedule.timer.take())
+            {
+                // It was set by a clock that has been set back since, and stands still.
+                ctx.stop_timer(timer);
+            }
+            arm(ctx);
+        }
     }
 }
 
@@ -173,10 +197,7 @@ pub fn serve_those_before(ctx: &Ctx<'_>, target: &Target<'_>) {
     if with_schedule(|schedule| schedule.deferred.remove(&place)) {
         wake::serve_at(ctx, target);
     }
-    let (now, expire_from) = (live_time(), grace::expire_from());
-    if expire_from <= now {
-        sweep_space(ctx, target, now, expire_from);
-    }
+    sweep_space(ctx, target, live_time());
 }
 
 /// One bounded amount of work.
@@ -184,11 +205,12 @@ fn turn(ctx: &Ctx<'_>) {
     if !ctx.may_work() || with_schedule(|schedule| std::mem::replace(&mut schedule.in_turn, true)) {
         return;
     }
-    let (now, expire_from) = (live_time(), grace::expire_from());
-    let mut budget = EXPIRE_BATCH;
-    while budget > 0 && expire_from <= now {
+    let now = live_time();
+    follow_the_clock(ctx, now);
+    let mut budget = SWEEP_BATCH;
+    while budget > 0 {
         let Some(place) = with_schedule(|schedule| schedule.take_due(now)) else { break };
-        budget = budget.saturating_sub(LOOK + sweep_one(ctx, &place, now, expire_from));
+        budget = budget.saturating_sub(LOOK + sweep_one(ctx, &place, now));
     }
     // As many as there are now: what is put off again waits for the next turn.
     let deferred = with_schedule(|schedule| std::mem::take(&mut schedule.deferred));
@@ -199,24 +221,45 @@ fn turn(ctx: &Ctx<'_>) {
     arm(ctx);
 }
 
-/// Sweeps one space and notes when to come back; returns how many leases ran out.
-fn sweep_one(ctx: &Ctx<'_>, place: &Place, now: Millis, expire_from: Millis) -> usize {
+/// Moves leases and deadlines along with a clock that was set ahead. All at once, however many there
+/// are: until it is done nothing expires.
+fn follow_the_clock(ctx: &Ctx<'_>, now: Millis) {
+    let Some(Ahead { from, by }) = clock::ahead() else { return };
+    let places: Vec<Place> = with_schedule(|schedule| schedule.due.keys().cloned().collect());
+    for place in places {
+        if !ctx.select(place.db) {
+            continue;
+        }
+        let name = OwnedString::new(&place.key);
+        let target = Target { db: place.db, name: name.name() };
+        let mut out = outcomes::borrow();
+        // A key that holds something else by now has no leases to move.
+        let _ = on_space(ctx, &target, &conditions(now, None), &mut out, |call| match call.value {
+            Value::Space(_) => sweep::shift(call, from, by),
+            Value::Missing | Value::WrongType => Ok(()),
+        });
+    }
+    clock::forget_ahead();
+    let places: Vec<Place> = with_schedule(|schedule| schedule.due.keys().cloned().collect());
+    places.iter().for_each(|place| note(place.view(), now));
+}
+
+fn conditions(now: Millis, expire_from: Option<Millis>) -> Conditions<'static> {
+    Conditions { args: &[], mode: Mode::Change, now, expire_from, replayed: false, may_block: false }
+}
+
+/// Sweeps one space and notes when to come back; returns how much was done.
+fn sweep_one(ctx: &Ctx<'_>, place: &Place, now: Millis) -> usize {
     if !ctx.select(place.db) {
         return 0;
     }
     let name = OwnedString::new(&place.key);
-    sweep_space(ctx, &Target { db: place.db, name: name.name() }, now, expire_from)
+    sweep_space(ctx, &Target { db: place.db, name: name.name() }, now)
 }
 
-fn sweep_space(ctx: &Ctx<'_>, target: &Target<'_>, now: Millis, expire_from: Millis) -> usize {
-    let conditions = Conditions {
-        args: &[],
-        mode: Mode::Change,
-        now,
-        expire_from: Some(expire_from),
-        replayed: false,
-        may_block: false,
-    };
+fn sweep_space(ctx: &Ctx<'_>, target: &Target<'_>, now: Millis) -> usize {
+    let expire_from = grace::expire_from();
+    let conditions = conditions(now, Some(expire_from));
     let mut out = outcomes::borrow();
     let next = on_space(ctx, target, &conditions, &mut out, |call| {
         if !matches!(call.value, Value::Space(_)) {
@@ -227,12 +270,13 @@ fn sweep_space(ctx: &Ctx<'_>, target: &Target<'_>, now: Millis, expire_from: Mil
             true => now,
             false => now.plus(1),
         };
-        let due = call.space()?.and_then(|space| space.next_due());
+        let settings = call.settings;
+        let due = call.space()?.and_then(|space| space.next_due(settings, expire_from));
         Ok(due.map(|due| due.max(soonest)))
     });
     if let Ok(Some(due)) = next {
         note(target.place(), due);
     }
     wake::after(ctx, target, &out.report);
-    out.report.expired as usize
+    out.report.applied as usize
 }

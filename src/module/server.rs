@@ -7,6 +7,7 @@ use std::ptr::{self, NonNull};
 use redis_module::raw;
 
 use super::api::{OK, api, has};
+use super::clock;
 use super::key::KeyName;
 use crate::engine::units::Millis;
 
@@ -168,15 +169,24 @@ pub fn command_time() -> Millis {
     if has!(RedisModule_CachedMicroseconds) {
         // SAFETY: takes nothing.
         let now = unsafe { api!(RedisModule_CachedMicroseconds()) };
-        return Millis(u64::try_from(now).unwrap_or(0) / 1_000);
+        return clock::read(u64::try_from(now).unwrap_or(0) / 1_000);
     }
     live_time()
 }
 
 /// The time on the clock, for work that is not a command: there the cached one may be old.
 pub fn live_time() -> Millis {
+    clock::read(wall())
+}
+
+/// The same, with a look at whether the clock was set.
+pub fn checked_time() -> Millis {
+    clock::look(wall())
+}
+
+fn wall() -> u64 {
     // SAFETY: takes nothing.
-    Millis(u64::try_from(unsafe { api!(RedisModule_Milliseconds()) }).unwrap_or(0))
+    u64::try_from(unsafe { api!(RedisModule_Milliseconds()) }).unwrap_or(0)
 }
 
 /// How loud a line of the log is.

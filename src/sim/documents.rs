@@ -1,5 +1,7 @@
 //! Random workflow documents: good ones of all shapes, and bad ones of every kind.
 
+mod options;
+
 use super::random::Random;
 use std::fmt::Write;
 
@@ -18,10 +20,10 @@ pub struct Document {
     pub bad: bool,
 }
 
-/// A random document.
-pub fn random(random: &mut Random) -> Document {
-    let bad = random.one_in(12);
-    let mut tasks = shape(random, bad);
+/// A random document. Only a wide one may have hundreds of tasks.
+pub fn random(random: &mut Random, wide: bool) -> Document {
+    let bad = random.one_in(10);
+    let mut tasks = shape(random, bad, wide);
     // Shapes repeat, names and all, so that blueprints are shared; sometimes names are their own.
     if random.one_in(4) {
         let own = random.below(1000);
@@ -41,18 +43,22 @@ pub fn random(random: &mut Random) -> Document {
 }
 
 /// Kinds of faults; a number from [`FAULTS`] on is none.
-const FAULTS: u64 = 16;
-const CUT_OFF: u64 = 14;
-const NOT_UTF8: u64 = 15;
+const FAULTS: u64 = 22;
+/// Faults below: a bad field of a task.
+const BAD_OPTIONS: std::ops::Range<u64> = 14..18;
+/// Faults below: a bad field of the document.
+const BAD_FIELDS: std::ops::Range<u64> = 18..20;
+const CUT_OFF: u64 = 20;
+const NOT_UTF8: u64 = 21;
 
 /// The tasks and edges of a document. One that is to be bad is small: over a limit as well, it would
 /// be wrong in two ways, and no rule says which is told.
-fn shape(random: &mut Random, bad: bool) -> Vec<Sketch> {
+fn shape(random: &mut Random, bad: bool, wide: bool) -> Vec<Sketch> {
     let size = match random.below(if bad { 8 } else { 10 }) {
         0 => 1,
         1..=7 => 2 + random.below(5) as usize,
         // Wide enough that one byte does not count the parents of a join.
-        _ if random.one_in(40) => 258 + random.below(20) as usize,
+        _ if wide && random.one_in(40) => 258 + random.below(20) as usize,
         _ => 7 + random.below(7) as usize,
     };
     let last = size - 1;
@@ -96,6 +102,8 @@ fn write(tasks: &[Sketch], random: &mut Random, fault: u64) -> String {
     };
     let victim = random.below(tasks.len() as u64) as usize;
     let style = *random.pick(&[Edges::Parents, Edges::Children, Edges::Both]);
+    // What may stand in a document may as well not stand there: half of them say nothing of time.
+    let timed = !ancestor && random.one_in(2);
     let mut written = Vec::new();
     for (index, task) in tasks.iter().enumerate() {
         let mut name = quoted(&task.name);
@@ -123,8 +131,8 @@ fn write(tasks: &[Sketch], random: &mut Random, fault: u64) -> String {
             let quote = if ancestor { "\"" } else { "" };
             fields.push(format!("\"{}\":{quote}{priority}{quote}", spell("priority")));
         }
-        if random.one_in(6) && !ancestor {
-            fields.push(format!("\"lease_ms\": {}", random.pick(&[1, 40, 5_000, 2_592_000_000u64])));
+        if timed {
+            fields.extend(options::some(random, 6));
         }
         if ancestor && random.one_in(2) {
             fields.push("\"Workflow\":\"W\",\"WorkflowId\":3".to_owned());
@@ -136,6 +144,9 @@ fn write(tasks: &[Sketch], random: &mut Random, fault: u64) -> String {
         );
         if index == victim {
             fields.extend(bad_field(tasks, index, fault));
+            if BAD_OPTIONS.contains(&fault) {
+                fields.push(options::bad(random));
+            }
         }
         written.push(format!("{{{}}}", fields.join(", ")));
     }
@@ -149,6 +160,17 @@ fn write(tasks: &[Sketch], random: &mut Random, fault: u64) -> String {
     }
     if random.one_in(4) {
         write!(document, "\"{}\":{},", spell("priority"), priority(random)).expect("a string");
+    }
+    if timed && random.one_in(2) {
+        write!(document, "\"defaults\": {{{}}},", options::some(random, 3).join(", ")).expect("a string");
+    }
+    if random.one_in(8) && !ancestor {
+        write!(document, "\"timeout_ms\":{},", random.pick(&["1", "60", "3000", "100000", "null"]))
+            .expect("a string");
+    }
+    if BAD_FIELDS.contains(&fault) {
+        // In place of what was written above: a field that comes twice is bad too.
+        document = format!("{{{},", options::bad_of_document(random));
     }
     if fault == 12 {
         document.push_str("\"colour\":\"red\",");
@@ -165,8 +187,8 @@ fn bad_field(tasks: &[Sketch], index: usize, fault: u64) -> Option<String> {
     let child = (0..tasks.len()).find(|&other| tasks[other].parents.contains(&index));
     Some(match fault {
         3 => "\"color\":1".to_owned(),
-        4 => "\"max_attempts\":3".to_owned(),
-        5 => "\"delay_ms\":0".to_owned(),
+        4 => "\"Max_attempts\":3".to_owned(),
+        5 => "\"defaults\":{}".to_owned(),
         6 => "\"priority\":16777216".to_owned(),
         7 => "\"lease_ms\":0".to_owned(),
         // The lists are written anew with what is wrong: a document that says a field twice is bad too.

@@ -13,11 +13,22 @@
 
 mod acknowledge;
 mod arguments;
+mod attempt;
 mod claim;
+mod config;
 mod document;
+mod life;
+mod list;
 mod look;
+mod options;
 mod pause;
 mod push;
+mod retry;
+mod sweep;
+
+pub use list::Filter;
+pub use look::PLENTY;
+pub use options::{Backoff, Growth, Options};
 
 use super::tree::Tree;
 use crate::engine::limits::Settings;
@@ -55,6 +66,7 @@ pub struct Moment<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Waiting,
+    Delayed,
     Ready,
     Running,
     Completed,
@@ -65,7 +77,7 @@ pub enum State {
 /// The names of all states that replies count, also of those that nothing reaches yet.
 pub const STATES: [(&str, Option<State>); 8] = [
     ("waiting", Some(State::Waiting)),
-    ("delayed", None),
+    ("delayed", Some(State::Delayed)),
     ("ready", Some(State::Ready)),
     ("running", Some(State::Running)),
     ("completed", Some(State::Completed)),
@@ -81,14 +93,24 @@ pub struct Task {
     pub kind: Vec<u8>,
     pub payload: Vec<u8>,
     pub priority: u64,
-    pub lease_ms: Option<u64>,
+    pub options: Options,
     pub parents: Vec<usize>,
     pub state: State,
     pub attempts: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Deliveries that ended without an acknowledgement.
+    pub lost: u64,
     pub worker: Option<Vec<u8>>,
     /// The random part of the newest token, as long as that may be used or repeated.
     pub nonce: Option<u32>,
+    /// The attempt of the newest token failed and the task is tried again.
+    pub spent: bool,
+    /// Of the lease.
     pub deadline: u64,
+    /// Until when it is delayed: the moment lies between the two, which differ only until the draw of
+    /// a jitter is known.
+    pub due: (u64, u64),
     pub ready: Option<u64>,
     pub started: Option<u64>,
     pub finished: Option<u64>,
@@ -100,12 +122,21 @@ pub struct Task {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Workflow {
     pub id: Vec<u8>,
+    /// The how manieth it is of all that were ever pushed: no other has the number.
+    pub serial: u64,
     pub name: Vec<u8>,
     pub priority: u64,
     pub input: Option<Vec<u8>>,
     pub paused: bool,
+    pub failed: bool,
+    /// Its deadline passed.
+    pub timed_out: bool,
     pub created: u64,
     pub finished: Option<u64>,
+    pub timeout_ms: Option<u64>,
+    pub deadline: Option<u64>,
+    /// RETAIN of the push.
+    pub retain_ms: Option<u64>,
     pub tasks: Vec<Task>,
 }
 
@@ -123,6 +154,16 @@ pub struct Kind {
     pub earliest: Option<u64>,
 }
 
+/// What ever happened in a space.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime {
+    pub lease_expiries: u64,
+    pub attempts_retried: u64,
+    pub tasks_timed_out: u64,
+    pub tasks_poisoned: u64,
+    pub workflows_timed_out: u64,
+}
+
 /// A space, or a key that does not exist.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -130,22 +171,30 @@ pub struct Model {
     pub paused: bool,
     /// The largest integer ever used as an id.
     pub largest_id: u64,
+    /// How many workflows were ever pushed.
+    pub pushed: u64,
     /// In the order in which they were pushed.
     pub workflows: Vec<Workflow>,
     pub kinds: BTreeMap<Vec<u8>, Kind>,
+    /// What WF.CONFIG set and did not set back.
+    pub config: BTreeMap<&'static str, u64>,
+    pub lifetime: Lifetime,
     /// Every token ever handed out, for the generator.
     pub issued: Vec<Vec<u8>>,
     /// Leases that ran out in the last command.
     pub expired: u64,
     /// What the last command is to announce.
     pub events: BTreeSet<&'static str>,
+    /// What happened in the last command that a test must not miss.
+    pub happened: BTreeSet<&'static str>,
+    /// The last command removed what was old.
+    pub swept: bool,
 }
 
 impl Model {
     /// Runs one command: its name and the arguments after the key.
     pub fn run(&mut self, name: &str, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Answer {
-        self.expired = 0;
-        self.events.clear();
+        self.begin();
         let answer = match name {
             "WF.PUSH" => self.push(args, moment).map(Answer::Reply),
             "WF.CLAIM" => self.claim(args, moment),
@@ -155,9 +204,12 @@ impl Model {
             "WF.EXTEND" => self.extend(args, moment).map(Answer::Reply),
             "WF.PAUSE" => self.pause(args, moment).map(Answer::Reply),
             "WF.RELEASE" => self.release(args, moment).map(Answer::Reply),
-            "WF.GET" => self.get(args).map(Answer::Reply),
+            "WF.RETRY" => self.retry(args, moment).map(Answer::Reply),
+            "WF.GET" => self.get(args, moment).map(Answer::Reply),
+            "WF.LIST" => self.list(args, moment).map(Answer::Reply),
             "WF.DELETE" => self.delete(args).map(Answer::Reply),
-            "WF.STATS" => self.stats(args, moment.now).map(Answer::Reply),
+            "WF.STATS" => self.stats(args, moment).map(Answer::Reply),
+            "WF.CONFIG" => self.configure(args, moment).map(Answer::Reply),
             "WF.APPLY" => Err("ERR"),
             other => panic!("the model knows no {other}"),
         };
@@ -165,12 +217,39 @@ impl Model {
         answer.unwrap_or_else(Answer::Error)
     }
 
+    /// What the timer does.
+    pub fn sweep(&mut self, moment: &mut Moment<'_>) {
+        self.begin();
+        self.sweep_due(moment);
+        self.forget_readied();
+    }
+
+    /// Nothing has happened yet.
+    fn begin(&mut self) {
+        self.expired = 0;
+        self.swept = false;
+        self.events.clear();
+        self.happened.clear();
+    }
+
+    /// Notes that something happened, for the tally.
+    fn note(&mut self, what: &'static str) {
+        self.happened.insert(what);
+    }
+
+    /// The same, if it did.
+    fn note_if(&mut self, did: bool, what: &'static str) {
+        if did {
+            self.note(what);
+        }
+    }
+
     /// Whether the workflow has this id.
     pub fn find(&self, id: &[u8]) -> Option<usize> {
         self.workflows.iter().position(|workflow| workflow.id == id)
     }
 
-    /// A copy of the space: no token works there, what ran is ready again.
+    /// A copy of the space: no token works there, what ran is ready again. Nothing is counted as lost.
     pub fn void_copy(&self, now: u64) -> Model {
         let mut copy = self.clone();
         for place in 0..copy.workflows.len() {
@@ -186,8 +265,11 @@ impl Model {
 
     /// Whether nothing that a command or a reply could see is different.
     pub fn same_state(&self, other: &Model) -> bool {
-        let flat = |model: &Model| (model.exists, model.paused, model.largest_id);
-        flat(self) == flat(other) && self.workflows == other.workflows && self.kinds == other.kinds
+        let flat = |model: &Model| (model.exists, model.paused, model.largest_id, model.lifetime);
+        flat(self) == flat(other)
+            && self.workflows == other.workflows
+            && self.kinds == other.kinds
+            && self.config == other.config
     }
 
     /// Whether a claim of any type could get this task.
@@ -212,30 +294,6 @@ impl Model {
         }
     }
 
-    /// What the timer does: ends the leases that are due.
-    pub fn sweep(&mut self, moment: &Moment<'_>) {
-        self.expired = 0;
-        self.events.clear();
-        self.expire(moment);
-        self.forget_readied();
-    }
-
-    fn expire(&mut self, moment: &Moment<'_>) {
-        if moment.expire_from.is_none_or(|from| moment.now < from) {
-            return;
-        }
-        for place in 0..self.workflows.len() {
-            for index in 0..self.workflows[place].tasks.len() {
-                let task = &self.workflows[place].tasks[index];
-                if task.state == State::Running && task.deadline <= moment.now {
-                    self.expired += 1;
-                    self.events.insert("task.expired");
-                    self.back_to_ready(place, index, moment.now);
-                }
-            }
-        }
-    }
-
     /// Whether the space has room for these types. Those it knows need none.
     fn check_room<'a>(
         &self,
@@ -245,55 +303,6 @@ impl Model {
         let new: BTreeSet<_> = names.filter(|name| !self.kinds.contains_key(*name)).collect();
         let fits = new.is_empty() || (self.kinds.len() + new.len()) as u64 <= settings.max_types;
         if fits { Ok(()) } else { Err("LIMIT") }
-    }
-
-    /// A task whose attempt came to nothing: ready again, or cancelled in a failed workflow.
-    fn back_to_ready(&mut self, place: usize, index: usize, now: u64) {
-        if self.workflows[place].failed() {
-            let time = self.workflows[place].not_before_push(now);
-            self.workflows[place].tasks[index].end(State::Cancelled, time);
-            self.settle(place, now);
-        } else {
-            self.make_ready(place, index, now);
-        }
-    }
-
-    fn make_ready(&mut self, place: usize, index: usize, now: u64) {
-        let time = self.workflows[place].not_before_push(now);
-        let task = &mut self.workflows[place].tasks[index];
-        let time = time.max(task.started.unwrap_or(0));
-        task.state = State::Ready;
-        task.ready = Some(time);
-        let kind = self.kinds.get_mut(&task.kind).expect("its type was pushed");
-        kind.readied.push(time);
-        kind.earliest = Some(kind.earliest.map_or(time, |earliest| earliest.min(time)));
-    }
-
-    /// Makes ready what has become ready in a workflow.
-    fn advance(&mut self, place: usize, now: u64) {
-        if self.workflows[place].paused || self.workflows[place].failed() {
-            return;
-        }
-        for index in 0..self.workflows[place].tasks.len() {
-            let tasks = &self.workflows[place].tasks;
-            let done = |&parent: &usize| tasks[parent].state == State::Completed;
-            if tasks[index].state == State::Waiting && tasks[index].parents.iter().all(done) {
-                self.make_ready(place, index, now);
-            }
-        }
-    }
-
-    /// Notes the end of a workflow, if this was it: nothing of it runs any more and nothing will. One
-    /// that ended, or failed, is not paused.
-    fn settle(&mut self, place: usize, now: u64) {
-        let workflow = &mut self.workflows[place];
-        let open = |task: &Task| matches!(task.state, State::Waiting | State::Ready | State::Running);
-        let ended = !workflow.tasks.iter().any(open);
-        workflow.paused &= !ended && !workflow.failed();
-        if ended && workflow.finished.is_none() {
-            workflow.finished = Some(workflow.not_before_push(now));
-            self.events.insert(if workflow.failed() { "workflow.failed" } else { "workflow.completed" });
-        }
     }
 
     /// Starts the lists of ready times over for types without ready tasks.
@@ -309,22 +318,19 @@ impl Model {
 }
 
 impl Workflow {
-    /// Whether a task of it failed.
-    pub fn failed(&self) -> bool {
-        self.tasks.iter().any(|task| task.state == State::Failed)
-    }
-
     /// Its state as the contract names it.
     pub fn state(&self) -> &'static str {
-        if self.failed() {
-            "failed"
-        } else if self.tasks.iter().all(|task| task.state == State::Completed) {
-            "completed"
-        } else if self.paused {
-            "paused"
-        } else {
-            "running"
+        match (self.failed, self.finished, self.paused) {
+            (true, _, _) => "failed",
+            (false, Some(_), _) => "completed",
+            (false, None, true) => "paused",
+            (false, None, false) => "running",
         }
+    }
+
+    /// Whether it may still do something new: it has neither ended nor failed.
+    pub fn is_live(&self) -> bool {
+        !self.failed && self.finished.is_none()
     }
 
     /// A time of one of its tasks.
@@ -342,6 +348,11 @@ impl Workflow {
 }
 
 impl Task {
+    /// Whether something is still to come of it.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Delayed | State::Ready | State::Running)
+    }
+
     /// The last move of a task.
     fn end(&mut self, state: State, now: u64) {
         self.state = state;

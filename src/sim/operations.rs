@@ -1,14 +1,20 @@
 //! What is done next: random, but made up from what the model knows, so that ids exist and tokens
 //! are worth something often enough.
 
-use super::documents::{self, TYPES};
-use super::model::{State, Task, Workflow};
+mod push;
+mod time;
+mod tokens;
+
+use super::documents::TYPES;
+use super::model::State;
 use super::random::Random;
 use super::step::{Act, Fault, START, Step};
 use super::world::World;
 
 const WORKERS: [&str; 3] = ["alice", "bob", "w\u{f6}rker 3"];
 const HOUR: u64 = 3_600_000;
+/// Ten years in milliseconds, the longest of most times.
+const MOST: &str = "315360000000";
 
 /// A source of steps.
 pub struct Operations {
@@ -24,7 +30,7 @@ impl Operations {
 
     /// The next step in this world.
     pub fn next(&mut self, world: &World) -> Step {
-        self.clock();
+        self.clock(world);
         let act = self.act(world);
         let expire_from = match self.random.below(20) {
             0 => None,
@@ -36,7 +42,10 @@ impl Operations {
         Step { act, now: self.now, expire_from, may_block, nonces: self.random.bits() }
     }
 
-    fn clock(&mut self) {
+    fn clock(&mut self, world: &World) {
+        if self.random.one_in(16) && self.jump_to_a_moment(world) {
+            return;
+        }
         let random = &mut self.random;
         match random.below(40) {
             0 => self.now += HOUR + random.below(40 * HOUR),
@@ -48,120 +57,102 @@ impl Operations {
         }
     }
 
+    /// Goes to the moment at which something is due, or one before or after it.
+    fn jump_to_a_moment(&mut self, world: &World) -> bool {
+        let mut moments = Vec::new();
+        for (place, workflow) in world.model.workflows.iter().enumerate() {
+            moments.extend(workflow.deadline);
+            moments.extend(world.expires(place));
+            for task in &workflow.tasks {
+                match task.state {
+                    State::Delayed => moments.push(task.due.1),
+                    State::Running => {
+                        moments.push(task.deadline);
+                        moments.extend(
+                            task.options.timeout_ms.and_then(|timeout| Some(task.started? + timeout)),
+                        );
+                    }
+                    _ => {}
+                }
+            }
+        }
+        moments.retain(|&moment| (self.now..self.now + 50 * HOUR).contains(&moment));
+        if moments.is_empty() {
+            return false;
+        }
+        self.now = *self.random.pick(&moments) + self.random.below(3) - 1;
+        true
+    }
+
     fn act(&mut self, world: &World) -> Act {
         // Keeps spaces small, so that histories are short and a step is cheap.
         if world.model.workflows.len() > 9 && self.random.one_in(2) {
             return Act::Command(self.delete(world));
         }
-        let words = match self.random.below(212) {
+        let words = match self.random.below(246) {
             0..30 => self.push(world),
             30..78 => self.claim(),
-            78..112 => self.complete(world),
-            112..122 => self.fail(world),
-            122..134 => self.extend(world),
-            134..152 => self.pause_or_release(world),
-            152..158 => self.recover(),
-            158..165 => self.get(world),
-            165..167 => self.delete(world),
-            167..170 => self.stats(),
-            170 => words(&["WF.APPLY", "pause", "all", "-"]),
-            171..178 => return Act::Sweep,
-            178..184 => return Act::Serve(self.random.below(8) as usize),
-            184 => return Act::Leave(self.random.below(8) as usize),
-            185..188 => return Act::ReloadPrimary,
-            188..191 => return Act::ReloadReplica,
-            191..193 => return Act::Rewrite,
-            193..195 => return Act::Replay,
-            195..198 => return Act::Copy,
-            198..201 => return Act::Failover,
-            201..205 => {
+            78..108 => self.complete(world),
+            108..126 => self.fail(world),
+            126..138 => self.extend(world),
+            138..154 => self.pause_or_release(world),
+            154..160 => self.recover(),
+            160..167 => self.get(world),
+            167..169 => self.delete(world),
+            169..172 => self.stats(),
+            172..180 => self.retry(world),
+            180..185 => self.configure(),
+            185 => words(&["WF.APPLY", "pause", "all", "-"]),
+            186..194 => return Act::Sweep,
+            194..196 => {
+                let by = 1_001 + self.random.below(3 * HOUR);
+                self.now += by;
+                return Act::ClockAhead(by);
+            }
+            196..202 => return Act::Serve(self.random.below(8) as usize),
+            202 => return Act::Leave(self.random.below(8) as usize),
+            203..206 => return Act::ReloadPrimary,
+            206..209 => return Act::ReloadReplica,
+            209..211 => return Act::Rewrite,
+            211..213 => return Act::Replay,
+            213..216 => return Act::Copy,
+            216..220 => return Act::Failover,
+            220..224 => {
                 let fault = if self.random.one_in(3) { None } else { Some(self.fault()) };
                 return Act::Stray(self.random.below(1 << 20) as usize, fault);
             }
-            205..209 => return Act::Corrupt(self.fault()),
-            209 if self.random.one_in(3) => return Act::Drop,
-            _ => {
-                let words = match self.random.below(12) {
-                    0 => self.push(world),
-                    1 => self.claim(),
-                    2 => self.complete(world),
-                    3 => self.fail(world),
-                    4 => self.extend(world),
-                    5 => self.pause_or_release(world),
-                    6 => self.recover(),
-                    7 => self.get(world),
-                    8 => self.delete(world),
-                    9 => words(&["WF.RELEASE", "ALL"]),
-                    _ => self.stats(),
-                };
-                return Act::OnWrongType(words);
-            }
+            224..228 => return Act::Corrupt(self.fault()),
+            228 if self.random.one_in(3) => return Act::Drop,
+            228..242 => return self.listing(world),
+            _ => return Act::OnWrongType(self.any(world)),
         };
         Act::Command(words)
+    }
+
+    /// Any command.
+    fn any(&mut self, world: &World) -> Vec<Vec<u8>> {
+        match self.random.below(15) {
+            0 => self.push(world),
+            1 => self.claim(),
+            2 => self.complete(world),
+            3 => self.fail(world),
+            4 => self.extend(world),
+            5 => self.pause_or_release(world),
+            6 => self.recover(),
+            7 => self.get(world),
+            8 => self.delete(world),
+            9 => words(&["WF.RELEASE", "ALL"]),
+            10 => self.retry(world),
+            11 => self.configure(),
+            12 => self.filter(),
+            _ => self.stats(),
+        }
     }
 
     fn fault(&mut self) -> Fault {
         let change =
             if self.random.one_in(2) { 1 << self.random.below(8) } else { 1 + self.random.below(255) as u8 };
         Fault { place: self.random.below(1 << 32) as usize, change }
-    }
-
-    fn push(&mut self, world: &World) -> Vec<Vec<u8>> {
-        let document = documents::random(&mut self.random);
-        let mut command = words(&["WF.PUSH"]);
-        command.push(document.source);
-        let mut options: Vec<Vec<Vec<u8>>> = Vec::new();
-        let random = &mut self.random;
-        // A bad document under a taken id, or when no id is left, is wrong in two ways, and no rule
-        // says which is told.
-        if document.bad {
-            options.push(words(&["ID", "of a bad document"]));
-        } else if random.one_in(2) {
-            options.push(vec![b"ID".to_vec(), self.own_id(world)]);
-        }
-        let random = &mut self.random;
-        if random.one_in(6) {
-            options.push(words(&["nx"]));
-        }
-        if random.one_in(4) {
-            options
-                .push(vec![b"INPUT".to_vec(), vec![b'\0', b'i', 0xff][..random.below(4) as usize].to_vec()]);
-        } else if random.one_in(20) {
-            options.push(words(&["INPUT", "more than eight bytes"]));
-        }
-        if random.one_in(5) {
-            let priority = *random.pick(&["0", "7", "100", "16777215"]);
-            options.push(words(&["PRIORITY", priority]));
-        }
-        if random.one_in(6) {
-            options.push(words(&["PAUSED"]));
-        }
-        if random.one_in(50) {
-            options.push(
-                random.pick(&[words(&["PRIORITY", "-1"]), words(&["ID"]), words(&["DELAY", "5"])]).clone(),
-            );
-        }
-        // Options come in any order, but a broken one without its value only makes sense at the end.
-        if !options.is_empty() && random.one_in(2) && options.last().is_some_and(|option| option[0] != b"ID")
-        {
-            options.reverse();
-        }
-        command.extend(options.into_iter().flatten());
-        command
-    }
-
-    fn own_id(&mut self, world: &World) -> Vec<u8> {
-        let random = &mut self.random;
-        match random.below(12) {
-            0..3 => self.known_id(world),
-            3..6 => random.below(12).to_string().into_bytes(),
-            6 => b"007".to_vec(),
-            7 => b"a-0-deadbeef".to_vec(),
-            8 => b"\0 \xff%=\r\n".to_vec(),
-            9 if random.one_in(20) => b"9223372036854775806".to_vec(),
-            10 => b"9223372036854775807".to_vec(),
-            _ => format!("own-{}", random.below(5)).into_bytes(),
-        }
     }
 
     /// Mostly the id of a workflow that is there.
@@ -176,152 +167,6 @@ impl Operations {
     fn worker(&mut self) -> &'static str {
         let worker: &&str = self.random.pick(&WORKERS);
         worker
-    }
-
-    fn claim(&mut self) -> Vec<Vec<u8>> {
-        let mut command = words(&["WF.CLAIM", self.worker()]);
-        let random = &mut self.random;
-        if random.one_in(3) {
-            let count = 1 + random.below(3) as usize;
-            command.extend(words(&["TYPES", &count.to_string()]));
-            for _ in 0..count {
-                command.extend(words(&[if random.one_in(10) { "none" } else { *random.pick(&TYPES) }]));
-            }
-        }
-        if random.one_in(2) {
-            let count = if random.one_in(12) { 400 } else { 1 + random.below(5) };
-            command.extend(words(&["COUNT", &count.to_string()]));
-        }
-        if random.one_in(4) {
-            command.extend(words(&["block", *random.pick(&["0", "1", "5000", "3153600000000"])]));
-        }
-        if random.one_in(2) {
-            command
-                .extend(words(&["LEASE", *random.pick(&["1", "20", "100", "1000", "60000", "2592000000"])]));
-        }
-        if random.one_in(8) {
-            command.extend(words(&["MAXPRIORITY", *random.pick(&["0", "50", "99", "100", "16777215"])]));
-        }
-        if random.one_in(3) {
-            command.extend(words(&["WITHRESULTS"]));
-        }
-        if random.one_in(40) {
-            command.extend(
-                random
-                    .pick(&[
-                        words(&["COUNT", "0"]),
-                        words(&["COUNT", "1000001"]),
-                        words(&["LEASE", "2592000001"]),
-                        words(&["MAXPRIORITY", "x"]),
-                        words(&["BLOCK"]),
-                        words(&["TYPES", "3", "a"]),
-                        words(&["QUICK"]),
-                    ])
-                    .clone(),
-            );
-        }
-        command
-    }
-
-    /// A token: one that is worth something, an old one, or a made-up one.
-    fn token(&mut self, world: &World) -> Vec<u8> {
-        let random = &mut self.random;
-        let token = |workflow: &Workflow, index: usize, nonce: u32| {
-            let tail = format!("-{index}-{nonce:08x}");
-            [&workflow.id[..], tail.as_bytes()].concat()
-        };
-        let all = || {
-            let workflows = world.model.workflows.iter();
-            workflows.flat_map(|workflow| {
-                workflow.tasks.iter().enumerate().map(move |(index, task)| (workflow, index, task))
-            })
-        };
-        let choice = random.below(20);
-        let wanted = |task: &Task| match choice {
-            0..12 => task.state == State::Running,
-            12..14 => task.state == State::Ready,
-            _ => true,
-        };
-        let found: Vec<_> = all()
-            .filter_map(|(workflow, index, task)| {
-                task.nonce.filter(|_| wanted(task)).map(|nonce| token(workflow, index, nonce))
-            })
-            .collect();
-        if choice < 16 && !found.is_empty() {
-            return random.pick(&found).clone();
-        }
-        match random.below(8) {
-            0..4 if !world.model.issued.is_empty() => random.pick(&world.model.issued).clone(),
-            4 => b"nothing-0-00000000".to_vec(),
-            5 if random.one_in(4) => random
-                .pick(&[&b"1-0"[..], b"1-00-00000000", b"1-0-0000000G", b"1-0-ABCDEF01", b"-0-00000000"])
-                .to_vec(),
-            _ => {
-                let places: Vec<_> = all().map(|(workflow, index, _)| (workflow, index)).collect();
-                if places.is_empty() {
-                    return b"1-0-01234567".to_vec();
-                }
-                let (workflow, index) = *random.pick(&places);
-                let index = if random.one_in(3) { index + 20 } else { index };
-                token(workflow, index, random.bits() as u32)
-            }
-        }
-    }
-
-    /// One token or several, each perhaps with a text after a keyword.
-    fn tokens(&mut self, world: &World, keyword: Option<&str>) -> Vec<Vec<u8>> {
-        let count = if self.random.one_in(2) { 1 } else { 1 + self.random.below(4) };
-        let mut list = Vec::new();
-        for _ in 0..count {
-            let token = self.token(world);
-            let twice = self.random.one_in(10);
-            for _ in 0..1 + usize::from(twice) {
-                list.push(token.clone());
-                let Some(keyword) = keyword else { continue };
-                let text: &[u8] = match self.random.below(8) {
-                    0 | 1 => b"done",
-                    2 => b"",
-                    3 => b"\0 5:\xff",
-                    4 if self.random.one_in(4) => b"longer than 8 bytes",
-                    _ => continue,
-                };
-                list.extend([keyword.as_bytes().to_vec(), text.to_vec()]);
-            }
-        }
-        list
-    }
-
-    fn complete(&mut self, world: &World) -> Vec<Vec<u8>> {
-        if self.random.one_in(16) {
-            let running = world.model.workflows.iter().flat_map(|workflow| {
-                let indexes = 0..workflow.tasks.len();
-                indexes
-                    .filter(|&index| workflow.tasks[index].state == State::Running)
-                    .map(|index| workflow.token(index))
-            });
-            let running: Vec<_> = running.collect();
-            if !running.is_empty() {
-                return [words(&["WF.COMPLETE"]), running].concat();
-            }
-        }
-        [words(&["WF.COMPLETE"]), self.tokens(world, Some("RESULT"))].concat()
-    }
-
-    fn fail(&mut self, world: &World) -> Vec<Vec<u8>> {
-        let mut command = [words(&["WF.FAIL"]), self.tokens(world, Some("error"))].concat();
-        if self.random.one_in(30) {
-            command.extend(self.random.pick(&[words(&["NORETRY"]), words(&["RETRY", "5"])]).clone());
-        }
-        command
-    }
-
-    fn extend(&mut self, world: &World) -> Vec<Vec<u8>> {
-        let lease = if self.random.one_in(20) {
-            *self.random.pick(&["0", "-5", "2592000001", "soon"])
-        } else {
-            *self.random.pick(&["1", "50", "1000", "60000", "2592000000"])
-        };
-        [words(&["WF.EXTEND", lease]), self.tokens(world, None)].concat()
     }
 
     fn pause_or_release(&mut self, world: &World) -> Vec<Vec<u8>> {

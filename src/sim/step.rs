@@ -14,8 +14,16 @@ pub enum Act {
     Command(Vec<Vec<u8>>),
     /// A command on a key of another type.
     OnWrongType(Vec<Vec<u8>>),
+    /// A listing begins; its words without a cursor.
+    List(Vec<Vec<u8>>),
+    /// The listing goes on with its next page.
+    ListOn,
+    /// A listing is read from its beginning to its end.
+    ListAll(Vec<Vec<u8>>),
     /// The timer.
     Sweep,
+    /// The clock has just been set ahead by so much, and the timer notices.
+    ClockAhead(u64),
     /// The n-th waiting client is offered what there is.
     Serve(usize),
     /// A client stops waiting.
@@ -82,7 +90,14 @@ impl fmt::Display for Step {
         match &self.act {
             Act::Command(words) => command(out, words, "k")?,
             Act::OnWrongType(words) => command(out, words, "a-string")?,
+            Act::List(words) => command(out, words, "k")?,
+            Act::ListOn => write!(out, "(the next page of the listing)")?,
+            Act::ListAll(words) => {
+                command(out, words, "k")?;
+                write!(out, " (to its end)")?;
+            }
             Act::Sweep => write!(out, "(timer)")?,
+            Act::ClockAhead(by) => write!(out, "(the clock was set ahead by {by} ms)")?,
             Act::Serve(nth) => write!(out, "(waiting client {nth} is served)")?,
             Act::Leave(nth) => write!(out, "(waiting client {nth} leaves)")?,
             Act::ReloadPrimary => write!(out, "(the primary restarts from its RDB file)")?,

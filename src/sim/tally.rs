@@ -1,6 +1,9 @@
 //! What happened in runs, so that a test can see that it tested something.
 
-use super::model::Answer;
+mod wanted;
+
+use super::model::{Answer, Model, State};
+use super::step::Act;
 use super::tree::Tree;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +19,8 @@ pub struct Tally {
     pub answers: BTreeMap<(String, String), u64>,
     /// Announcements, by name.
     pub events: BTreeMap<&'static str, u64>,
+    /// Whatever else happened, by what it is.
+    pub happenings: BTreeMap<String, u64>,
     /// Leases that ran out.
     pub expired: u64,
     /// Waiting clients that got tasks.
@@ -63,10 +68,15 @@ impl Tally {
                 };
                 self.count(name, size);
             }
+            ("WF.RETRY", &Tree::Int(code)) => self.count(name, &code.to_string()),
             (_, Tree::Int(0)) => self.count(name, "0"),
             (_, Tree::Int(_)) => self.count(name, "n"),
             (_, Tree::Null) => self.count(name, "nil"),
-            (_, Tree::Map(fields)) if fields.len() == 10 => self.count(name, "map with tasks"),
+            (_, tree @ Tree::Map(_))
+                if tree.field("tasks").is_some_and(|tasks| !tasks.elements().is_empty()) =>
+            {
+                self.count(name, "map with tasks")
+            }
             (_, Tree::Map(_)) => self.count(name, "map"),
             _ => self.count(name, "ok"),
         }
@@ -80,6 +90,51 @@ impl Tally {
     /// Counts an announcement.
     pub fn event(&mut self, name: &'static str) {
         *self.events.entry(name).or_default() += 1;
+    }
+
+    /// Counts what happened in a command.
+    pub fn happened(&mut self, model: &Model) {
+        model.happened.iter().for_each(|what| self.happening((*what).to_owned()));
+    }
+
+    /// Counts a listing.
+    pub fn listed(&mut self, what: &str) {
+        self.happening(format!("a listing: {what}"));
+    }
+
+    /// Counts what the servers are disturbed in.
+    pub fn disturbed(&mut self, act: &Act, model: &Model) {
+        let Some(act) = wanted::disturbance(act) else { return };
+        let mut waits = Vec::new();
+        for workflow in &model.workflows {
+            waits.extend(
+                (workflow.is_live() && workflow.deadline.is_some()).then_some("a workflow with a deadline"),
+            );
+            waits.extend(workflow.finished.map(|_| "a finished workflow"));
+            waits.extend(
+                (workflow.is_live() && workflow.has_failed_task()).then_some("a workflow that runs again"),
+            );
+            waits.extend(workflow.timed_out.then_some("a timed-out workflow"));
+            for task in &workflow.tasks {
+                waits.extend(match task.state {
+                    State::Delayed if task.attempts > 0 => Some("a backoff"),
+                    State::Delayed => Some("a delay"),
+                    State::Ready if task.spent => Some("a retry that is ready"),
+                    State::Running if task.options.timeout_ms.is_some() => Some("an attempt with a timeout"),
+                    State::Running if task.failures > 0 => Some("another attempt"),
+                    State::Running if task.lost > 0 => Some("another delivery"),
+                    _ => None,
+                });
+            }
+        }
+        waits.extend((!model.config.is_empty()).then_some("a setting of its own"));
+        waits.sort_unstable();
+        waits.dedup();
+        waits.into_iter().for_each(|wait| self.happening(format!("{act} during {wait}")));
+    }
+
+    fn happening(&mut self, what: String) {
+        *self.happenings.entry(what).or_default() += 1;
     }
 
     fn count(&mut self, name: &str, answer: &str) {
@@ -96,6 +151,8 @@ impl Tally {
             .answers
             .iter()
             .for_each(|(what, count)| *self.answers.entry(what.clone()).or_default() += count);
+        let happenings = other.happenings.iter();
+        happenings.for_each(|(what, count)| *self.happenings.entry(what.clone()).or_default() += count);
         other.events.iter().for_each(|(name, count)| *self.events.entry(name).or_default() += count);
         for (total, part) in [
             (&mut self.steps, other.steps),
@@ -116,51 +173,7 @@ impl Tally {
             self.corrupt[place] += other.corrupt[place];
         }
     }
-
-    /// What of the contract never happened.
-    pub fn missing(&self) -> Vec<String> {
-        let answers =
-            WANTED.iter().flat_map(|(name, answers)| answers.iter().map(move |answer| (*name, *answer)));
-        let answers = answers
-            .filter(|(name, answer)| !self.answers.contains_key(&((*name).to_owned(), (*answer).to_owned())));
-        let events = crate::engine::report::Event::ALL.into_iter().map(|event| event.name());
-        let events = events.filter(|event| !self.events.contains_key(event));
-        let mut missing: Vec<String> = answers.map(|(name, answer)| format!("{name} -> {answer}")).collect();
-        missing.extend(events.map(str::to_owned));
-        for (what, count) in [
-            ("an expired lease", self.expired),
-            ("a waiting client that was served", self.served),
-            ("a reload", self.reloads),
-            ("a rewrite", self.rewrites),
-            ("a replay", self.replays),
-            ("a copy", self.copies),
-            ("a failover", self.failovers),
-            ("stray effects that were refused", self.stray[1]),
-            ("a damaged file that was refused", self.corrupt[1]),
-        ] {
-            if count == 0 {
-                missing.push(what.to_owned());
-            }
-        }
-        missing
-    }
 }
-
-/// Every command, and every kind of answer that the contract gives it.
-const WANTED: &[(&str, &[&str])] = &[
-    ("WF.PUSH", &["ok", "nil", "INVALID", "EXISTS", "LIMIT", "ERR", "WRONGTYPE"]),
-    ("WF.CLAIM", &["tasks", "with results", "empty", "blocks", "ERR", "WRONGTYPE"]),
-    ("WF.COMPLETE", &["1", "2", "0", "-1", "ERR", "LIMIT", "WRONGTYPE"]),
-    ("WF.FAIL", &["1", "0", "-1", "ERR", "LIMIT", "WRONGTYPE"]),
-    ("WF.EXTEND", &["1", "2", "0", "-1", "ERR", "WRONGTYPE"]),
-    ("WF.PAUSE", &["n", "0", "ERR", "LIMIT", "WRONGTYPE"]),
-    ("WF.RELEASE", &["n", "0", "ERR", "WRONGTYPE"]),
-    ("WF.RECOVER", &["tokens", "tasks", "empty", "ERR", "WRONGTYPE"]),
-    ("WF.GET", &["map", "map with tasks", "nil", "ERR", "WRONGTYPE"]),
-    ("WF.DELETE", &["n", "0", "WRONGTYPE"]),
-    ("WF.STATS", &["map", "nil", "ERR", "WRONGTYPE"]),
-    ("WF.APPLY", &["ERR"]),
-];
 
 impl fmt::Display for Tally {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

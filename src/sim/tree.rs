@@ -2,7 +2,8 @@
 //!
 //! The module's replies are flat lists of items; [`read`] turns one into a tree and refuses one that
 //! is not exactly one whole reply. Maps are compared without regard to order. A model that knows a
-//! number only within a documented error says [`Tree::Between`].
+//! number only within a documented error says [`Tree::Between`], one that leaves a reply to others
+//! says [`Tree::Whatever`].
 
 use crate::commands::reply::{Item, Reply};
 use std::fmt;
@@ -22,6 +23,8 @@ pub enum Tree {
     Map(Vec<(Tree, Tree)>),
     /// Only in expectations: an integer from the first to the second.
     Between(i64, i64),
+    /// Only in expectations: anything.
+    Whatever,
 }
 
 impl Tree {
@@ -43,6 +46,22 @@ impl Tree {
     /// A map from field names.
     pub fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, Tree)>) -> Tree {
         Tree::Map(pairs.into_iter().map(|(name, value)| (Tree::text(name), value)).collect())
+    }
+
+    /// A time, or now if it has passed.
+    pub fn not_before(self, now: u64) -> Tree {
+        if let Tree::Int(time) = self { Tree::Int(time.max(now as i64)) } else { self }
+    }
+
+    /// The value of a field of a map.
+    pub fn field(&self, name: &str) -> Option<&Tree> {
+        let Tree::Map(pairs) = self else { return None };
+        pairs.iter().find(|(field, _)| *field == Tree::text(name)).map(|(_, value)| value)
+    }
+
+    /// The elements of an array.
+    pub fn elements(&self) -> &[Tree] {
+        if let Tree::Array(items) = self { items } else { &[] }
     }
 
     /// The integers of an array of integers, for counting codes.
@@ -69,6 +88,7 @@ fn read_one<'a>(items: &mut impl Iterator<Item = Item<'a>>) -> Result<Tree, Stri
     match items.next().ok_or("the reply ends too early")? {
         Item::Int(value) => Ok(Tree::Int(value)),
         Item::Bulk(bytes) => Ok(Tree::text(bytes)),
+        Item::Ok => Ok(Tree::text(b"OK")),
         Item::Null => Ok(Tree::Null),
         Item::Array(len) => Ok(Tree::Array((0..len).map(|_| read_one(items)).collect::<Result<_, _>>()?)),
         Item::Map(len) => {
@@ -84,6 +104,7 @@ fn read_one<'a>(items: &mut impl Iterator<Item = Item<'a>>) -> Result<Tree, Stri
 /// Where `found` is not what was expected: the path to the first difference, and both sides.
 pub fn difference(expected: &Tree, found: &Tree) -> Option<String> {
     match (expected, found) {
+        (Tree::Whatever, _) => None,
         (Tree::Between(low, high), Tree::Int(value)) if (low..=high).contains(&value) => None,
         (Tree::Array(left), Tree::Array(right)) if left.len() == right.len() => {
             left.iter().zip(right).enumerate().find_map(|(place, (left, right))| {
@@ -116,6 +137,7 @@ impl fmt::Debug for Tree {
                 out.debug_map().entries(pairs.iter().map(|(name, value)| (name, value))).finish()
             }
             Tree::Between(low, high) => write!(out, "{low}..={high}"),
+            Tree::Whatever => write!(out, "anything"),
         }
     }
 }

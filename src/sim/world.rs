@@ -6,17 +6,15 @@
 
 use super::checks;
 use super::model::{Answer, Model, Moment};
+use super::paging::Paging;
 use super::random::Random;
-use super::step::{Act, START, Step};
+use super::step::{Act, Step};
 use super::tally::Tally;
 use super::tree;
 use crate::commands::call::{Call, CommandError, Outcome, Value};
 use crate::commands::claim::{self, Claim};
 use crate::commands::{spec, sweep};
-use crate::encoding::effect_text::apply_text;
-use crate::encoding::snapshot::{self, Loader};
-use crate::engine::limits::{SETTINGS, Settings};
-use crate::engine::report::Report;
+use crate::engine::limits::Settings;
 use crate::engine::space::Space;
 use crate::engine::units::Millis;
 
@@ -37,6 +35,7 @@ pub struct World {
     pub replica: Option<Box<Space>>,
     pub file: Vec<Effects>,
     pub tally: Tally,
+    pub paging: Option<Paging>,
     waiting: Vec<Waiting>,
     out: Outcome,
 }
@@ -56,15 +55,13 @@ pub fn settings(tight: bool) -> Settings {
         max_error_bytes: 8,
         max_count: 20,
         max_types: 4,
+        default_max_attempts: 2,
+        default_max_deliveries: 2,
+        retain_completed_ms: 5_000,
+        retain_failed_ms: 100_000,
+        retain_count: 4,
         ..Settings::default()
     }
-}
-
-/// Every limit as low as it goes.
-fn narrowest() -> Settings {
-    let mut settings = Settings::default();
-    SETTINGS.iter().for_each(|spec| (spec.set)(&mut settings, spec.min));
-    settings
 }
 
 impl World {
@@ -77,6 +74,7 @@ impl World {
             replica: None,
             file: Vec::new(),
             tally: Tally::default(),
+            paging: None,
             waiting: Vec::new(),
             out: Outcome::default(),
         }
@@ -87,12 +85,35 @@ impl World {
         self.out.changed()
     }
 
+    /// When retention by age removes a workflow, by its place in the model.
+    pub fn expires(&self, place: usize) -> Option<u64> {
+        self.model.expires(place, &self.settings)
+    }
+
+    /// Whether a listing is under way.
+    pub fn is_listing(&self) -> bool {
+        self.paging.is_some()
+    }
+
     /// Does one step and checks everything; an error says what is wrong.
     pub fn step(&mut self, step: &Step) -> Result<(), String> {
+        self.tally.disturbed(&step.act, &self.model);
+        self.act(step)?;
+        if let Some(paging) = &mut self.paging {
+            paging.watch(&self.model, step);
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, step: &Step) -> Result<(), String> {
         match &step.act {
             Act::Command(words) => self.command(words, step),
             Act::OnWrongType(words) => self.on_wrong_type(words, step),
+            Act::List(words) => self.begin_listing(&words[1..], step),
+            Act::ListOn => self.next_page(step),
+            Act::ListAll(words) => self.list_all(&words[1..], step),
             Act::Sweep => self.sweep(step),
+            Act::ClockAhead(by) => self.set_clock_ahead(*by, step),
             Act::Serve(nth) => self.serve(*nth, step),
             Act::Leave(nth) => {
                 if !self.waiting.is_empty() {
@@ -174,7 +195,7 @@ impl World {
     fn sweep(&mut self, step: &Step) -> Result<(), String> {
         let before = checks::Before::new(self);
         let mut nonces = nonces(step);
-        self.model.sweep(&moment(step, &self.settings, &mut nonces));
+        self.model.sweep(&mut moment(step, &self.settings, &mut nonces));
         self.out.clear();
         let mut random = self::nonces(step);
         let value = value(&mut self.primary);
@@ -183,6 +204,18 @@ impl World {
             Ok(false) => {}
             other => return Err(format!("the sweep says {other:?}")),
         }
+        self.after(before, step)
+    }
+
+    fn set_clock_ahead(&mut self, by: u64, step: &Step) -> Result<(), String> {
+        let before = checks::Before::new(self);
+        let from = step.now - by;
+        self.model.set_clock_ahead(from, by);
+        self.out.clear();
+        let mut random = nonces(step);
+        let value = value(&mut self.primary);
+        let mut call = call(&[], value, step, &self.settings, &mut random, &mut self.out);
+        sweep::shift(&mut call, Millis(from), by).map_err(|error| format!("{error:?}"))?;
         self.after(before, step)
     }
 
@@ -218,6 +251,8 @@ impl World {
     /// Carries effects over to the replica and the file, and checks everything.
     fn after(&mut self, before: checks::Before, step: &Step) -> Result<(), String> {
         let effects: Effects = self.out.effects.args().map(<[u8]>::to_vec).collect();
+        self.adopt(step)?;
+        self.tally.happened(&self.model);
         checks::report(self, &before, &self.out.report)?;
         for event in self.out.report.events.iter() {
             self.tally.event(event);
@@ -227,67 +262,8 @@ impl World {
             self.apply_to_replica(&effects, step)?;
             self.file.push(effects);
         }
-        checks::state(self, &before)
+        checks::state(self, &before, step)
     }
-
-    fn apply_to_replica(&mut self, effects: &Effects, step: &Step) -> Result<(), String> {
-        let mut out = Outcome::default();
-        // A replica's clock and settings are its own, and it expires nothing.
-        let elsewhere = Step { now: START, expire_from: None, ..step.clone() };
-        run("WF.APPLY", effects, &mut self.replica, &elsewhere, true, &narrowest(), &mut out)
-            .map_err(|error| format!("the replica refuses {}: {error:?}", shown(effects)))
-    }
-
-    fn reload(&mut self, which: fn(&mut World) -> &mut Option<Box<Space>>) -> Result<(), String> {
-        if let Some(space) = which(self) {
-            let loaded = reload(space)?;
-            checks::same(space, &loaded, "the space that was saved", "the one that was loaded")?;
-            *space = loaded;
-            self.tally.reloads += 1;
-        }
-        Ok(())
-    }
-
-    fn rewrite(&mut self) -> Result<(), String> {
-        let Some(primary) = &self.primary else { return Ok(()) };
-        self.file.clear();
-        snapshot::save(primary, &mut |chunk| self.file.push(vec![b"snapshot".to_vec(), chunk.to_vec()]));
-        self.replica = None;
-        let step = Step { act: Act::Rewrite, now: START, expire_from: None, may_block: false, nonces: 0 };
-        for effects in self.file.clone() {
-            self.apply_to_replica(&effects, &step)?;
-        }
-        self.tally.rewrites += 1;
-        checks::copies(self)
-    }
-
-    fn replay(&mut self) -> Result<(), String> {
-        let Some(primary) = &self.primary else { return Ok(()) };
-        let mut replayed: Box<Space> = Box::default();
-        let mut report = Report::default();
-        for effects in &self.file {
-            let args: Vec<&[u8]> = effects.iter().map(Vec::as_slice).collect();
-            let applied = match &args[..] {
-                [b"snapshot", chunk] => snapshot::take_chunk(&mut replayed, chunk),
-                args => apply_text(&mut replayed, args, &mut report),
-            };
-            applied.map_err(|error| format!("the file does not replay {}: {error}", shown(effects)))?;
-        }
-        self.tally.replays += 1;
-        checks::same(primary, &replayed, "the primary", "the replayed file")
-    }
-}
-
-/// Saves a space and loads it.
-pub fn reload(space: &Space) -> Result<Box<Space>, String> {
-    let mut loader = Loader::new();
-    let mut result = Ok(());
-    snapshot::save(space, &mut |chunk| {
-        if result.is_ok() {
-            result = loader.chunk(chunk);
-        }
-    });
-    result.and_then(|()| loader.finish()).map_err(|error| format!("what was saved does not load: {error}"))
 }
 
 /// Runs a command on a key as the server does.

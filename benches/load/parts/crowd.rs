@@ -1,17 +1,22 @@
 //! Thousands of workers that wait, and one task pushed at a time: whether the many make the one
 //! dearer. Those who wait are served in order of arrival, so it is known whose turn it is.
+//!
+//! Server and workers are pinned to one core: one of them works at a time, and waking another core
+//! for each message costs more than what is measured, now more, now less.
 
 use crate::resp::Conn;
 use crate::rounds;
-use crate::server::{Server, open_files};
+use crate::server::{Server, open_files, pin_this_thread};
 use crate::table::{Table, median};
 use crate::work;
 use std::time::Duration;
 
 /// Workers that wait, if this process may open so many files.
 const CROWD: usize = 8_000;
-/// Tasks pushed in one round, one at a time.
-const TURNS: usize = 8_000;
+/// Tasks pushed before the other crowd has its turn, one at a time.
+const TURNS: usize = 2_000;
+/// Turns of each crowd in a round.
+const ALTERNATIONS: usize = 4;
 const ONE: &str = r#"{"tasks":[{"name":"a","type":"t"}]}"#;
 
 struct Crowd {
@@ -24,6 +29,8 @@ struct Crowd {
     connection: f64,
     /// What it adds when a worker waits on it.
     wish: f64,
+    /// The same, of resident memory.
+    resident: f64,
 }
 
 impl Crowd {
@@ -39,10 +46,11 @@ impl Crowd {
         work::complete(&mut producer, "q", &tokens);
         producer.send();
         producer.skip();
-        let empty = settled_memory(&server);
+        let empty = server.used_memory();
         let mut waiting: Vec<Conn> = (0..workers).map(|_| server.conn()).collect();
         waiting.iter_mut().for_each(|conn| assert_eq!(conn.text(&["PING"]), "0"));
         let connected = settled_memory(&server);
+        let resident = server.resident();
         for (number, conn) in waiting.iter_mut().enumerate() {
             wait(conn, number);
             conn.send();
@@ -54,7 +62,8 @@ impl Crowd {
         }
         let all = workers as f64;
         let wish = (settled_memory(&server) - connected) / all;
-        Crowd { server, waiting, producer, turn: 0, connection: (connected - empty) / all, wish }
+        let resident = (server.resident() - resident) / all;
+        Crowd { server, waiting, producer, turn: 0, connection: (connected - empty) / all, wish, resident }
     }
 
     /// Microseconds of the server's processor time a task: pushed, delivered, completed, and its
@@ -80,19 +89,9 @@ impl Crowd {
 
 /// `used_memory` once the server has given up the buffers of connections that went quiet.
 fn settled_memory(server: &Server) -> f64 {
-    let mut least = server.used_memory();
-    let mut still = 0;
     // It looks at all of its clients once a second, and wants them to be quiet for two.
-    for _ in 0..80 {
-        std::thread::sleep(Duration::from_millis(250));
-        let now = server.used_memory();
-        still = if now < least * 0.99 { 0 } else { still + 1 };
-        least = least.min(now);
-        if still == 24 {
-            break;
-        }
-    }
-    least
+    std::thread::sleep(Duration::from_secs(6));
+    server.used_memory()
 }
 
 fn wait(conn: &mut Conn, number: usize) {
@@ -101,10 +100,18 @@ fn wait(conn: &mut Conn, number: usize) {
 }
 
 pub fn measure(table: &mut Table) {
+    // Threads that are started later would inherit the core of this one.
+    std::thread::scope(|scope| scope.spawn(|| on_one_core(table)).join().expect("nothing went wrong"));
+}
+
+fn on_one_core(table: &mut Table) {
     let workers = CROWD.min(open_files().saturating_sub(200));
     let (mut one, mut many) = (Crowd::gather(1), Crowd::gather(workers));
+    pin_this_thread(0);
+    one.server.pin(0);
+    many.server.pin(0);
     let (mut ratios, mut costs) = (vec![], vec![]);
-    for _ in 0..rounds() {
+    for _ in 0..rounds() * ALTERNATIONS {
         let alone = one.cost();
         let crowded = many.cost();
         ratios.push(crowded / alone);
@@ -114,4 +121,5 @@ pub fn measure(table: &mut Table) {
     table.at_most("the same, times with one waiting", 1.5, median(&ratios));
     table.note("bytes of a connection", many.connection);
     table.note("bytes more when a worker waits on it", many.wish);
+    table.note("resident bytes more when a worker waits on it", many.resident);
 }

@@ -55,19 +55,32 @@ impl<'s> Faults<'s> {
     }
 }
 
+/// Which object of the document is being read.
+pub(super) enum Origin {
+    /// The document itself.
+    Document,
+    /// The task at that index.
+    Task(usize),
+    /// The value of a field of an object.
+    Inside(Place, &'static str),
+}
+
 /// What one object of the document is being read into: which fields came, and what went wrong.
 pub(super) struct Fields<'f, 's> {
     pub(super) faults: &'f mut Faults<'s>,
-    /// The task's place; `None` for the document itself.
-    pub(super) index: Option<usize>,
+    /// Which object it is.
+    pub(super) origin: Origin,
     /// A bit for each field that came; bit 0 is the name's.
     pub(super) seen: u32,
 }
 
 impl Fields<'_, '_> {
     pub(super) fn place(&self, name: &str) -> Place {
-        let name = (self.seen & 1 != 0).then(|| name.to_owned());
-        self.index.map_or(Place::Document, |index| Place::Task(index, name))
+        match &self.origin {
+            Origin::Document => Place::Document,
+            Origin::Task(index) => Place::Task(*index, (self.seen & 1 != 0).then(|| name.to_owned())),
+            Origin::Inside(outer, field) => Place::Field(Box::new(outer.clone()), field),
+        }
     }
 
     /// Notes that a field came, once. Bit 0 is the name's.
@@ -92,7 +105,7 @@ impl Fields<'_, '_> {
     }
 
     /// If the parser says that a value is of the wrong kind, this is the field.
-    fn suspect(&mut self, field: &'static str, wanted: &'static str, name: &str) {
+    pub(super) fn suspect(&mut self, field: &'static str, wanted: &'static str, name: &str) {
         let place = self.place(name);
         self.faults.suspected.get_or_insert(DocumentError::WrongKind(place, field, wanted));
     }

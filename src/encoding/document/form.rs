@@ -23,6 +23,8 @@ pub struct Filling<'a> {
     pub name: &'a [u8],
     /// The document's priority.
     pub priority: Option<u32>,
+    /// The document's timeout, in milliseconds.
+    pub timeout_ms: Option<u64>,
     /// The payload of each task.
     pub payloads: Vec<&'a [u8]>,
 }
@@ -54,7 +56,13 @@ pub fn form_of(text: &[u8], draft: &Draft<'_>, blueprint: BlueprintId) -> Option
         at = to;
     }
     form.extend_from_slice(&text[at..]);
-    Some(Form { blueprint, priority: draft.priority, text: form.into(), gaps: gaps.into() })
+    Some(Form {
+        blueprint,
+        priority: draft.priority,
+        timeout_ms: draft.timeout_ms,
+        text: form.into(),
+        gaps: gaps.into(),
+    })
 }
 
 /// Where in `text` a value stands that was read from it, its quotes included.
@@ -77,7 +85,13 @@ pub fn fill<'a>(form: &Form, text: &'a [u8], tasks: usize, settings: &Settings) 
         return None;
     }
     let payloads = vec![&[][..]; tasks];
-    let mut filling = Filling { blueprint: form.blueprint, name: &[], priority: form.priority, payloads };
+    let mut filling = Filling {
+        blueprint: form.blueprint,
+        name: &[],
+        priority: form.priority,
+        timeout_ms: form.timeout_ms,
+        payloads,
+    };
     let (mut rest, mut at) = (text, 0);
     let mut bytes = 0;
     for &(to, gap) in &form.gaps {

@@ -5,13 +5,15 @@
 
 mod fields;
 mod form;
+mod options;
 mod task;
 
 pub use form::{Filling, fill, form_of};
 
 use crate::engine::draft::{Draft, DraftTask};
-use crate::engine::limits::{MAX_JSON_DEPTH, MAX_PRIORITY, Settings};
-use fields::{Faults, Fields, Text};
+use crate::engine::limits::{MAX_DURATION_MS, MAX_JSON_DEPTH, MAX_PRIORITY, Settings};
+use crate::engine::options::TaskOptions;
+use fields::{Faults, Fields, Origin, Text};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use task::TaskSeed;
@@ -29,8 +31,6 @@ pub enum DocumentError {
     NotAnObject,
     /// A field nobody knows.
     UnknownField(Place, String),
-    /// A field that is understood and not supported yet.
-    NotSupported(Place, String),
     /// A field that is there twice, perhaps once in the ancestor's spelling.
     Repeated(Place, &'static str),
     /// A value of the wrong kind: the field and what it must be.
@@ -50,6 +50,8 @@ pub enum Place {
     Document,
     /// In a task: its name, as far as it was read.
     Task(usize, Option<String>),
+    /// In the object that is the value of a field.
+    Field(Box<Place>, &'static str),
 }
 
 /// Reads a document. What is more than the operator allows is not read to its end.
@@ -119,7 +121,8 @@ impl<'de> Visitor<'de> for DocumentSeed<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Draft<'de>, A::Error> {
         let mut draft = Draft::default();
-        let mut fields = Fields { faults: self.faults, index: None, seen: 0 };
+        let mut fields = Fields { faults: self.faults, origin: Origin::Document, seen: 0 };
+        let mut defaults = TaskOptions::default();
         while let Some(Text(field)) = map.next_key()? {
             match &*field {
                 "name" | "Name" => {
@@ -136,6 +139,15 @@ impl<'de> Visitor<'de> for DocumentSeed<'_, '_> {
                     fields.once(2, "tasks", "")?;
                     draft.tasks = map.next_value_seed(TasksSeed { faults: fields.faults })?;
                 }
+                "timeout_ms" => {
+                    fields.once(3, "timeout_ms", "")?;
+                    let range = (1, MAX_DURATION_MS);
+                    draft.timeout_ms = fields.number(&mut map, "timeout_ms", false, range, "")?;
+                }
+                "defaults" => {
+                    fields.once(4, "defaults", "")?;
+                    defaults = options::defaults(&mut fields, &mut map)?;
+                }
                 "Workflow" | "WorkflowId" => drop(map.next_value::<IgnoredAny>()?),
                 _ => {
                     let field = field.into_owned();
@@ -143,6 +155,7 @@ impl<'de> Visitor<'de> for DocumentSeed<'_, '_> {
                 }
             }
         }
+        draft.tasks.iter_mut().for_each(|task| options::inherit(&mut task.options, &defaults));
         Ok(draft)
     }
 }
@@ -211,6 +224,7 @@ fn not_tasks<E: Error>(faults: &mut Faults<'_>) -> E {
 mod tests {
     use super::*;
     use crate::engine::limits::MAX_LEASE_MS;
+    use crate::engine::options::{Backoff, BackoffKind};
 
     fn read(text: &[u8]) -> Result<Draft<'_>, DocumentError> {
         super::read(text, &Settings::default())
@@ -247,6 +261,27 @@ mod tests {
     }
 
     #[test]
+    fn defaults_hold_for_tasks_that_do_not_say_wherever_they_stand() {
+        let draft = read(
+            br#"{"tasks":[{"name":"a","max_attempts":2,"backoff":{"kind":"fixed","delay_ms":5,"jitter":0.25}},
+                          {"name":"b","timeout_ms":null},{"name":"c","delay_ms":0}],
+                "timeout_ms":9,
+                "defaults":{"max_attempts":7,"max_deliveries":3,"timeout_ms":10,"delay_ms":20,"lease_ms":30,
+                            "backoff":{"delay_ms":7200000}}}"#,
+        )
+        .unwrap();
+        let [a, b] = [&draft.tasks[0].options, &draft.tasks[1].options];
+        assert_eq!(draft.timeout_ms, Some(9));
+        assert_eq!(draft.tasks[2].options.delay_ms, None);
+        assert_eq!((a.max_attempts, a.max_deliveries, a.lease_ms), (Some(2), Some(3), Some(30)));
+        assert_eq!((b.max_attempts, b.timeout_ms, b.delay_ms), (Some(7), Some(10), Some(20)));
+        let fixed = Backoff { kind: BackoffKind::Fixed, delay_ms: 5, jitter: 250, ..Backoff::default() };
+        assert_eq!(a.backoff, Some(fixed));
+        let long = Backoff { delay_ms: 7_200_000, max_ms: 7_200_000, ..Backoff::default() };
+        assert_eq!(b.backoff, Some(long));
+    }
+
+    #[test]
     fn each_fault_names_place_and_field() {
         use DocumentError::*;
         let task = |name: Option<&str>| Place::Task(0, name.map(str::to_owned));
@@ -261,7 +296,32 @@ mod tests {
             (r#"{"tasks":["a"]}"#.to_owned(), WrongKind(task(None), "tasks", "an array of objects")),
             (r#"{"tasks":[],"Tasks":[]}"#.to_owned(), Repeated(Place::Document, "tasks")),
             (r#"{"tasks":[{"name":"a","oops":1}]}"#.to_owned(), UnknownField(task(Some("a")), "oops".into())),
-            (r#"{"tasks":[{"delay_ms":1}]}"#.to_owned(), NotSupported(task(None), "delay_ms".into())),
+            (
+                r#"{"tasks":[{"delay_ms":-1}]}"#.to_owned(),
+                OutOfRange(task(None), "delay_ms", 0, MAX_DURATION_MS),
+            ),
+            (r#"{"tasks":[{"backoff":7}]}"#.to_owned(), WrongKind(task(None), "backoff", "an object")),
+            (
+                r#"{"tasks":[{"name":"a","backoff":{"kind":"slow"}}]}"#.to_owned(),
+                WrongKind(
+                    Place::Field(Box::new(task(Some("a"))), "backoff"),
+                    "kind",
+                    "\"fixed\", \"linear\" or \"exponential\"",
+                ),
+            ),
+            (
+                r#"{"tasks":[{"backoff":{"jitter":1.5}}]}"#.to_owned(),
+                WrongKind(Place::Field(Box::new(task(None)), "backoff"), "jitter", "a number from 0 to 1"),
+            ),
+            (
+                r#"{"tasks":[{"backoff":{"delay_ms":20,"max_ms":10}}]}"#.to_owned(),
+                OutOfRange(Place::Field(Box::new(task(None)), "backoff"), "max_ms", 20, MAX_DURATION_MS),
+            ),
+            (
+                r#"{"defaults":{"priority":1},"tasks":[]}"#.to_owned(),
+                UnknownField(Place::Field(Box::new(Place::Document), "defaults"), "priority".into()),
+            ),
+            (r#"{"defaults":[]}"#.to_owned(), WrongKind(Place::Document, "defaults", "an object")),
             (r#"{"tasks":[{"name":"a","name":"b"}]}"#.to_owned(), Repeated(task(Some("a")), "name")),
             (r#"{"tasks":[{"name":5}]}"#.to_owned(), WrongKind(task(None), "name", "a string")),
             (

@@ -1,9 +1,8 @@
 //! One task of a document.
 
-use super::fields::{Faults, Fields, Text};
-use super::{DocumentError, PRIORITY, Place};
+use super::fields::{Faults, Fields, Origin, Text};
+use super::{DocumentError, PRIORITY, Place, options};
 use crate::engine::draft::DraftTask;
-use crate::engine::limits::MAX_LEASE_MS;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -19,7 +18,7 @@ impl<'de> DeserializeSeed<'de> for TaskSeed<'_, '_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<DraftTask<'de>, D::Error> {
         let place = Place::Task(self.index, None);
         self.faults.suspected = Some(DocumentError::WrongKind(place, "tasks", "an array of objects"));
-        let fields = Fields { faults: self.faults, index: Some(self.index), seen: 0 };
+        let fields = Fields { faults: self.faults, origin: Origin::Task(self.index), seen: 0 };
         deserializer.deserialize_map(TaskVisitor { fields })
     }
 }
@@ -80,16 +79,8 @@ impl<'de> Visitor<'de> for TaskVisitor<'_, '_> {
                     let number = fields.number(&mut map, "priority", true, PRIORITY, name)?;
                     task.options.priority = number.map(|priority| priority as u32);
                 }
-                "lease_ms" => {
-                    fields.once(6, "lease_ms", name)?;
-                    let range = (1, MAX_LEASE_MS);
-                    task.options.lease_ms = fields.number(&mut map, "lease_ms", false, range, name)?;
-                }
                 "Workflow" | "WorkflowId" => drop(map.next_value::<IgnoredAny>()?),
-                "max_attempts" | "backoff" | "timeout_ms" | "delay_ms" => {
-                    let place = fields.place(name);
-                    return Err(fields.faults.fail(DocumentError::NotSupported(place, field.into_owned())));
-                }
+                _ if options::field(&mut fields, &mut map, &field, &mut task.options, name)? => {}
                 _ => {
                     let place = fields.place(name);
                     return Err(fields.faults.fail(DocumentError::UnknownField(place, field.into_owned())));

@@ -3,9 +3,13 @@
 //! ```text
 //! push <id> <now> <priority> <flags> <name> <input> <blueprint> <shape> <payloads>
 //! claim <worker> <now> <leases>       resume <worker> <now> <leases>
-//! complete <now> <tasks>              fail <now> <tasks>
-//! expire <now> <tasks>                recover <now> <tasks>
-//! extend <leases>                     delete <ids>
+//! complete <now> <tasks>              fail, timeout, poison, poison-recovered <now> <tasks>
+//! expire <now> <tasks>                retry, retry-timeout <now> <leases>
+//! recover <now> <tasks>               due <now> <tasks>
+//! extend <leases>                     deadline <now> <ids>
+//! rerun <now> <id> <index, or ->      delete <ids>
+//! shift <from> <by>                   the clock was set ahead by so much
+//! config <name> <value, or default>
 //! pause <kind> <names>                release <now> <kind> <names>      kind: workflow type all
 //! snapshot <chunk>                    see `snapshot`
 //! ```
@@ -15,9 +19,10 @@
 //!
 //! ```text
 //! tasks     17-0 17-1=5:hello         a task, and the text it left: its length, then its bytes
-//! leases    1700000030000 17-0-9f8e7d6c 17-3-01234567   a deadline, then the tasks it holds for
+//! leases    1700000030000 17-0-9f8e7d6c 17-3-01234567   a time, then the tasks it holds for
 //! payloads  7:{"n":1}0:               length and bytes of each, in push order
-//! flags     p paused, i has INPUT, n the blueprint is new; - none
+//! flags     p paused, i has INPUT, n the blueprint is new, d<time> its roots are delayed until,
+//!           t<deadline>:<after ms> it times out, r<ms> it is kept so long; - none
 //! shape     the document without payloads when the blueprint is new, empty otherwise
 //! ```
 //!

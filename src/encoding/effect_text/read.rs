@@ -5,10 +5,12 @@ use crate::encoding::bytes::DecodeError;
 use crate::encoding::document;
 use crate::engine::apply::apply;
 use crate::engine::draft::Draft;
-use crate::engine::effect::{Effect, Grant, Lease, Push, Target};
+use crate::engine::effect::{Cause, Effect, Grant, Lease, Push, Target};
+use crate::engine::extras::Timeout;
 use crate::engine::fit::fits;
 use crate::engine::ids::Id;
 use crate::engine::limits::Settings;
+use crate::engine::overrides;
 use crate::engine::report::Report;
 use crate::engine::shape::{Checked, Shape};
 use crate::engine::space::Space;
@@ -33,7 +35,48 @@ pub fn apply_text(space: &mut Space, args: &[&[u8]], report: &mut Report) -> Res
             b"complete" => {
                 args.tasks(space, report, |now, task, result| Effect::Complete { now, task, result })?
             }
-            b"fail" => args.tasks(space, report, |now, task, error| Effect::Fail { now, task, error })?,
+            b"fail" => args.failures(space, report, Cause::Reported)?,
+            b"timeout" => args.failures(space, report, Cause::TimedOut)?,
+            b"poison" => args.failures(space, report, Cause::Expired)?,
+            b"poison-recovered" => args.failures(space, report, Cause::Recovered)?,
+            b"retry" => args.retries(space, report, Cause::Reported)?,
+            b"retry-timeout" => args.retries(space, report, Cause::TimedOut)?,
+            b"due" => args.tasks(space, report, |now, task, _| Effect::Due { now, task })?,
+            b"deadline" => {
+                let now = args.time()?;
+                for item in args.next()?.split(|&byte| byte == b' ') {
+                    let slot = find_slot(space, item)?;
+                    carry_out(space, &Effect::TimeOut { now, slot }, report)?;
+                }
+            }
+            b"rerun" => {
+                let now = args.time()?;
+                let slot = find_slot(space, args.next()?)?;
+                let task = match args.next()? {
+                    b"-" => None,
+                    index => Some(TaskIndex(
+                        number(index)
+                            .and_then(|index| u32::try_from(index).ok())
+                            .ok_or(DecodeError::Impossible("a task that does not read"))?,
+                    )),
+                };
+                carry_out(space, &Effect::Rerun { now, slot, task }, report)?;
+            }
+            b"shift" => {
+                let (from, by) = (args.time()?, args.number()?);
+                carry_out(space, &Effect::Shift { from, by }, report)?;
+            }
+            b"config" => {
+                let setting = overrides::find(args.next()?);
+                let setting = setting.ok_or(DecodeError::Impossible("a setting that is not known"))?;
+                let value = match args.next()? {
+                    b"default" => None,
+                    text => {
+                        Some(number(text).ok_or(DecodeError::Impossible("a setting that does not read"))?)
+                    }
+                };
+                carry_out(space, &Effect::Configure { setting, value }, report)?;
+            }
             b"expire" => args.tasks(space, report, |now, task, _| Effect::Expire { now, task })?,
             b"recover" => args.tasks(space, report, |now, task, _| Effect::Recover { now, task })?,
             b"extend" => {
@@ -99,6 +142,72 @@ fn take_counted<'a>(text: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
     Ok(bytes)
 }
 
+/// Takes a task with the text it left, and the space behind it, off the front.
+fn take_task<'a>(space: &Space, rest: &mut &'a [u8]) -> Result<(TaskRef, Option<&'a [u8]>), DecodeError> {
+    let end = rest.iter().position(|byte| matches!(byte, b' ' | b'=')).unwrap_or(rest.len());
+    let task = find_task(space, &rest[..end])?;
+    let mut text = None;
+    *rest = &rest[end..];
+    if let Some(counted) = rest.strip_prefix(b"=") {
+        *rest = counted;
+        text = Some(take_counted(rest)?);
+    }
+    *rest = match *rest {
+        [] => &[],
+        [b' ', rest @ ..] => rest,
+        _ => return Err(DecodeError::Impossible("a list that does not read")),
+    };
+    Ok((task, text))
+}
+
+/// What the flags of a push say.
+#[derive(Default)]
+struct Flags {
+    paused: bool,
+    input: bool,
+    new: bool,
+    delayed_until: Option<Millis>,
+    timeout: Option<Timeout>,
+    retain_ms: Option<u64>,
+}
+
+impl Flags {
+    fn read(mut text: &[u8]) -> Result<Flags, DecodeError> {
+        let mut flags = Flags::default();
+        while let [letter, rest @ ..] = text {
+            text = rest;
+            match letter {
+                b'-' => {}
+                b'p' => flags.paused = true,
+                b'i' => flags.input = true,
+                b'n' => flags.new = true,
+                b'd' => flags.delayed_until = Some(take_time(&mut text)?),
+                b't' => {
+                    let deadline = take_time(&mut text)?;
+                    text = text.strip_prefix(b":").ok_or(DecodeError::CutOff)?;
+                    flags.timeout =
+                        Some(Timeout { deadline, after_ms: take_digits(&mut text)?, passed: false });
+                }
+                b'r' => flags.retain_ms = Some(take_digits(&mut text)?),
+                _ => return Err(DecodeError::Impossible("a flag that is not known")),
+            }
+        }
+        Ok(flags)
+    }
+}
+
+fn take_digits(text: &mut &[u8]) -> Result<u64, DecodeError> {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    *text = rest;
+    number(digits).ok_or(DecodeError::Impossible("a number that does not read"))
+}
+
+fn take_time(text: &mut &[u8]) -> Result<Millis, DecodeError> {
+    let time = Millis(take_digits(text)?);
+    if time > Millis::MAX { Err(DecodeError::Impossible("a time out of range")) } else { Ok(time) }
+}
+
 /// The two effects that lease.
 enum LeaseKind {
     Claim,
@@ -133,14 +242,14 @@ impl<'a> Args<'a> {
         let now = self.time()?;
         let priority =
             u32::try_from(self.number()?).map_err(|_| DecodeError::Impossible("a priority out of range"))?;
-        let flags = self.next()?;
+        let flags = Flags::read(self.next()?)?;
         let name = self.next()?;
         let input = self.next()?;
         let blueprint =
             u32::try_from(self.number()?).map_err(|_| DecodeError::Impossible("a blueprint out of range"))?;
         let shape = self.next()?;
         let mut rest = self.next()?;
-        let new = if flags.contains(&b'n') { Some(read_shape(shape)?) } else { None };
+        let new = if flags.new { Some(read_shape(shape)?) } else { None };
         let mut payloads = Vec::new();
         while !rest.is_empty() {
             payloads.push(take_counted(&mut rest)?);
@@ -149,9 +258,12 @@ impl<'a> Args<'a> {
             id,
             now,
             priority,
-            paused: flags.contains(&b'p'),
+            paused: flags.paused,
+            delayed_until: flags.delayed_until,
+            timeout: flags.timeout,
+            retain_ms: flags.retain_ms,
             name,
-            input: flags.contains(&b'i').then_some(input),
+            input: flags.input.then_some(input),
             blueprint: BlueprintId(blueprint),
             new: new.as_ref(),
             payloads: &payloads,
@@ -183,6 +295,27 @@ impl<'a> Args<'a> {
         carry_out(space, &effect, report)
     }
 
+    fn failures(&mut self, space: &mut Space, report: &mut Report, cause: Cause) -> Result<(), DecodeError> {
+        self.tasks(space, report, |now, task, error| Effect::Fail { now, task, error, cause })
+    }
+
+    fn retries(&mut self, space: &mut Space, report: &mut Report, cause: Cause) -> Result<(), DecodeError> {
+        let now = self.time()?;
+        let mut rest = self.next()?;
+        let mut due = None;
+        while !rest.is_empty() {
+            let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
+            if let Some(time) = number(&rest[..end]) {
+                due = Some(Millis(time)).filter(|&time| time <= Millis::MAX);
+                rest = rest.get(end + 1..).ok_or(DecodeError::CutOff)?;
+            }
+            let due = due.ok_or(DecodeError::Impossible("another try without a time"))?;
+            let (task, error) = take_task(space, &mut rest)?;
+            carry_out(space, &Effect::Retry { now, task, due, error, cause }, report)?;
+        }
+        Ok(())
+    }
+
     fn tasks(
         &mut self,
         space: &mut Space,
@@ -192,20 +325,8 @@ impl<'a> Args<'a> {
         let now = self.time()?;
         let mut rest = self.next()?;
         while !rest.is_empty() {
-            let end = rest.iter().position(|byte| matches!(byte, b' ' | b'=')).unwrap_or(rest.len());
-            let task = find_task(space, &rest[..end])?;
-            let mut text = None;
-            rest = &rest[end..];
-            if let Some(counted) = rest.strip_prefix(b"=") {
-                rest = counted;
-                text = Some(take_counted(&mut rest)?);
-            }
+            let (task, text) = take_task(space, &mut rest)?;
             carry_out(space, &effect(now, task, text), report)?;
-            rest = match rest {
-                [] => rest,
-                [b' ', rest @ ..] => rest,
-                _ => return Err(DecodeError::Impossible("a list that does not read")),
-            };
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! From effects to arguments.
 
 use super::{escape, write_nonce};
-use crate::engine::effect::{Effect, Lease, Push, Target};
+use crate::engine::effect::{Cause, Effect, Lease, Push, Target};
 use crate::engine::ids::{Id, write_integer};
+use crate::engine::options::{Backoff, TaskOptions};
 use crate::engine::shape::Checked;
 use crate::engine::space::Space;
 use crate::engine::units::{Millis, TaskRef};
@@ -65,9 +66,21 @@ impl EffectLog {
                 self.item(Listing { kind: "complete", now: Some(now), deadline: None });
                 self.task_with(space, task, result);
             }
-            Effect::Fail { now, task, error } => {
-                self.item(Listing { kind: "fail", now: Some(now), deadline: None });
+            Effect::Fail { now, task, error, cause } => {
+                self.item(Listing { kind: fail_word(cause), now: Some(now), deadline: None });
                 self.task_with(space, task, error);
+            }
+            Effect::Retry { now, task, due, error, cause } => {
+                self.timed_item(retry_word(cause), Some(now), due);
+                self.task_with(space, task, error);
+            }
+            Effect::Due { now, task } => {
+                self.item(Listing { kind: "due", now: Some(now), deadline: None });
+                self.task_with(space, task, None);
+            }
+            Effect::TimeOut { now, slot } => {
+                self.item(Listing { kind: "deadline", now: Some(now), deadline: None });
+                self.id(space.id_of(slot));
             }
             Effect::Expire { now, task } => {
                 self.item(Listing { kind: "expire", now: Some(now), deadline: None });
@@ -78,20 +91,36 @@ impl EffectLog {
                 self.task_with(space, task, None);
             }
             Effect::Extend { task, deadline } => {
-                let listing = Listing { kind: "extend", now: None, deadline: None };
-                let known = self.open.filter(|open| open.kind == "extend").and_then(|open| open.deadline);
-                self.open = self.open.map(|open| Listing { deadline: None, ..open });
-                self.item(listing);
-                if known != Some(deadline) {
-                    self.number(deadline.0);
-                    self.bytes.push(b' ');
-                }
-                self.open = Some(Listing { deadline: Some(deadline), ..listing });
+                self.timed_item("extend", None, deadline);
                 self.task_with(space, task, None);
             }
             Effect::Delete { slot } => {
                 self.item(Listing { kind: "delete", now: None, deadline: None });
                 self.id(space.id_of(slot));
+            }
+            Effect::Rerun { now, slot, task } => {
+                self.arg(b"rerun");
+                self.number_arg(now.0);
+                self.open_arg();
+                self.id(space.id_of(slot));
+                self.seal_last();
+                self.arg_with(|bytes| match task {
+                    Some(task) => write_integer(u64::from(task.0), bytes),
+                    None => bytes.push(b'-'),
+                });
+            }
+            Effect::Shift { from, by } => {
+                self.arg(b"shift");
+                self.number_arg(from.0);
+                self.number_arg(by);
+            }
+            Effect::Configure { setting, value } => {
+                self.arg(b"config");
+                self.arg(setting.name.as_bytes());
+                self.arg_with(|bytes| match value {
+                    Some(value) => write_integer(value, bytes),
+                    None => bytes.extend_from_slice(b"default"),
+                });
             }
             Effect::Pause { target } => {
                 self.arg(b"pause");
@@ -116,6 +145,20 @@ impl EffectLog {
             let set = flags.into_iter().filter(|flag| flag.0).map(|flag| flag.1);
             let start = bytes.len();
             bytes.extend(set);
+            if let Some(due) = push.delayed_until {
+                bytes.push(b'd');
+                write_integer(due.0, bytes);
+            }
+            if let Some(timeout) = push.timeout {
+                bytes.push(b't');
+                write_integer(timeout.deadline.0, bytes);
+                bytes.push(b':');
+                write_integer(timeout.after_ms, bytes);
+            }
+            if let Some(retain) = push.retain_ms {
+                bytes.push(b'r');
+                write_integer(retain, bytes);
+            }
             if bytes.len() == start {
                 bytes.push(b'-');
             }
@@ -192,6 +235,19 @@ impl EffectLog {
         self.open = Some(listing);
     }
 
+    /// Begins an item in a list where a time stands before the tasks that it holds for.
+    fn timed_item(&mut self, kind: &'static str, now: Option<Millis>, time: Millis) {
+        let listing = Listing { kind, now, deadline: None };
+        let same = self.open.filter(|open| Listing { deadline: None, ..*open } == listing);
+        self.open = same.map(|_| listing);
+        self.item(listing);
+        if same.and_then(|open| open.deadline) != Some(time) {
+            self.number(time.0);
+            self.bytes.push(b' ');
+        }
+        self.open = Some(Listing { deadline: Some(time), ..listing });
+    }
+
     fn task_with(&mut self, space: &Space, task: TaskRef, text: Option<&[u8]>) {
         self.id(space.id_of(task.slot));
         self.bytes.push(b'-');
@@ -239,6 +295,22 @@ impl EffectLog {
     }
 }
 
+fn fail_word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Reported => "fail",
+        Cause::TimedOut => "timeout",
+        Cause::Expired => "poison",
+        Cause::Recovered => "poison-recovered",
+    }
+}
+
+fn retry_word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::TimedOut => "retry-timeout",
+        Cause::Reported | Cause::Expired | Cause::Recovered => "retry",
+    }
+}
+
 /// The document of a shape without payloads; [`document::read`] reads it back.
 fn write_shape(checked: &Checked, out: &mut Vec<u8>) {
     // Names and types came in as JSON strings, so they are UTF-8.
@@ -260,16 +332,34 @@ fn write_shape(checked: &Checked, out: &mut Vec<u8>) {
         if shape.parents(task).len() > 0 {
             out.push(b']');
         }
-        let options = shape.options(task);
-        if let Some(priority) = options.priority {
-            out.extend_from_slice(b",\"priority\":");
-            write_integer(u64::from(priority), out);
-        }
-        if let Some(lease) = options.lease_ms {
-            out.extend_from_slice(b",\"lease_ms\":");
-            write_integer(lease, out);
-        }
+        write_options(&shape.options(task), out);
         out.push(b'}');
     }
     out.extend_from_slice(b"]}");
+}
+
+/// The fields of a task's options, as a document has them.
+fn write_options(options: &TaskOptions, out: &mut Vec<u8>) {
+    let numbers = [
+        ("priority", options.priority.map(u64::from)),
+        ("lease_ms", options.lease_ms),
+        ("max_attempts", options.max_attempts.map(u64::from)),
+        ("max_deliveries", options.max_deliveries.map(u64::from)),
+        ("timeout_ms", options.timeout_ms),
+        ("delay_ms", options.delay_ms),
+    ];
+    for (field, number) in numbers {
+        if let Some(number) = number {
+            out.extend_from_slice(format!(",\"{field}\":{number}").as_bytes());
+        }
+    }
+    if let Some(backoff) = options.backoff {
+        let Backoff { kind, delay_ms, max_ms, jitter } = backoff;
+        let (whole, thousandths) = (jitter / 1_000, jitter % 1_000);
+        let text = format!(
+            ",\"backoff\":{{\"kind\":\"{}\",\"delay_ms\":{delay_ms},\"max_ms\":{max_ms},\"jitter\":{whole}.{thousandths:03}}}",
+            kind.name()
+        );
+        out.extend_from_slice(text.as_bytes());
+    }
 }

@@ -3,12 +3,15 @@
 //! ```text
 //! chunk     := tag (1 byte), content
 //! header    'H'  layout, next id, next sequence, latest time, paused, not whole
+//! space     'S'  what happened in its life, then settings of its own: count, then each: name, value
 //! types     'T'  count, then each: name, paused, completed, failed, waits, runs
 //! workers   'W'  count, then each: name; numbered from 0 over all such chunks
-//! blueprints 'B' count, then each: id, name, its tasks as type, name, parents, options
+//! blueprints 'b' count, then each: id, name, its tasks as type, name, parents, options
 //! workflows 'F'  count, then one column after the other: see `write`
 //! notes     'N'  count, then each: sequence of the workflow, task, kind, text
-//! end       'E'  number of types, workers, blueprints, workflows, notes
+//! tries     'R'  count, then each: sequence of the workflow, task, failures, lost deliveries
+//! extras    'X'  count, then each: sequence of the workflow, timeout, retention
+//! end       'E'  number of types, workers, blueprints, workflows, notes, tries, extras
 //! ```
 //!
 //! Numbers are varints, texts are a length and bytes. Chunks of one kind follow each other in
@@ -20,8 +23,10 @@
 //!
 //! | layout | reason |
 //! |---|---|
-//! | 1 | the first |
+//! | 1 | the first; blueprints are 'B' with a priority and a lease only, and there are no 'S', 'R', 'X' |
+//! | 2 | retries, delays, timeouts, retention |
 
+mod options;
 mod read;
 mod write;
 
@@ -29,7 +34,7 @@ pub use read::{Loader, take_chunk};
 pub use write::save;
 
 /// The layout that this version writes; it reads all up to it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The size at which a chunk is closed.
 const CHUNK: usize = 128 * 1024;
@@ -86,8 +91,8 @@ mod tests {
 
     #[test]
     fn a_newer_layout_is_refused_by_its_number() {
-        assert_eq!(finish(&[b"H\x02"]), Err(DecodeError::Newer(2)));
-        assert_eq!(finish(&[b"X"]), Err(DecodeError::Impossible("a section that is not known")));
+        assert_eq!(finish(&[b"H\x03"]), Err(DecodeError::Newer(3)));
+        assert_eq!(finish(&[b"Y"]), Err(DecodeError::Impossible("a section that is not known")));
     }
 
     fn text(bytes: &mut Vec<u8>, text: &[u8]) {

@@ -1,17 +1,20 @@
 //! Chunks into a space. Every byte may lie: see `encoding::bytes`.
 
-use super::{VERSION, VOID, flag, kind};
+use super::{VERSION, VOID, flag, kind, options};
 use crate::encoding::bytes::{DecodeError, Source};
-use crate::engine::draft::TaskOptions;
+use crate::engine::extras::{Extra, Timeout};
 use crate::engine::histogram::{BUCKETS, Histogram};
 use crate::engine::ids::Id;
 use crate::engine::limits::{MAX_ATTEMPT, MAX_EDGES, MAX_LEASE_MS, MAX_PRIORITY};
 use crate::engine::notes::NoteKind;
+use crate::engine::options::TaskOptions;
+use crate::engine::packed::Row;
 use crate::engine::restore::{TypeParts, WorkflowParts};
 use crate::engine::runs::Run;
 use crate::engine::shape::{Shape, distinct};
-use crate::engine::space::Space;
+use crate::engine::space::{Lifetime, Space};
 use crate::engine::state::{TaskState, WorkflowState};
+use crate::engine::tries::Tried;
 use crate::engine::units::{BlueprintId, Millis, Nonce, Sequence, TaskIndex, TypeId, WorkerId};
 
 /// A space being put together from chunks.
@@ -59,14 +62,20 @@ pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
     match tag {
         b'H' if reader.space.begun() => return Err(DecodeError::Impossible("a second header")),
         b'H' => reader.header(&mut source)?,
-        b'T' | b'W' | b'B' | b'F' | b'N' | b'E' if !reader.space.incomplete() || reader.space.partial() => {
+        b'S' | b'T' | b'W' | b'B' | b'b' | b'F' | b'N' | b'R' | b'X' | b'E'
+            if !reader.space.incomplete() || reader.space.partial() =>
+        {
             return Err(DecodeError::Impossible("a section before the header or after the end"));
         }
         b'T' => reader.each(&mut source, Reader::type_)?,
         b'W' => reader.each(&mut source, Reader::worker)?,
-        b'B' => reader.each(&mut source, Reader::blueprint)?,
+        b'S' => reader.own(&mut source)?,
+        b'B' => reader.each(&mut source, |reader, source| reader.blueprint(source, first_options))?,
+        b'b' => reader.each(&mut source, |reader, source| reader.blueprint(source, options::read))?,
         b'F' => reader.workflows(&mut source)?,
         b'N' => reader.each(&mut source, Reader::note)?,
+        b'R' => reader.each(&mut source, Reader::tries)?,
+        b'X' => reader.each(&mut source, Reader::extra)?,
         b'E' => reader.end(&mut source)?,
         _ => return Err(DecodeError::Impossible("a section that is not known")),
     }
@@ -105,6 +114,22 @@ impl Reader<'_> {
         Ok(self.space.restore_header(next_id, next_sequence, latest, paused, partial)?)
     }
 
+    fn own(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+        let lifetime = Lifetime {
+            lease_expiries: source.int()?,
+            attempts_retried: source.int()?,
+            tasks_timed_out: source.int()?,
+            tasks_poisoned: source.int()?,
+            workflows_timed_out: source.int()?,
+        };
+        self.space.restore_lifetime(lifetime);
+        for _ in 0..source.count(2)? {
+            let name = source.text()?;
+            self.space.restore_setting(name, source.int()?)?;
+        }
+        Ok(())
+    }
+
     fn type_(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
         let parts = TypeParts {
             name: source.text()?,
@@ -121,11 +146,15 @@ impl Reader<'_> {
         Ok(self.space.restore_worker(source.text()?)?)
     }
 
-    fn blueprint(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+    fn blueprint(
+        &mut self,
+        source: &mut Source<'_>,
+        read_options: fn(&mut Source<'_>) -> Result<TaskOptions, DecodeError>,
+    ) -> Result<(), DecodeError> {
         let id = BlueprintId(source.int32()?);
         let name = source.text()?;
-        let count = source.count(5)?;
-        let (mut names, mut types, mut options) = (Vec::new(), Vec::new(), Vec::new());
+        let count = source.count(4)?;
+        let (mut names, mut types, mut all_options) = (Vec::new(), Vec::new(), Vec::new());
         let mut edges = Vec::new();
         for task in 0..count as u32 {
             let type_id = u16::try_from(source.int()?);
@@ -137,17 +166,10 @@ impl Reader<'_> {
             if edges.len() > MAX_EDGES {
                 return Err(DecodeError::Impossible("more edges than a shape can have"));
             }
-            let priority = source.int()?.checked_sub(1);
-            let lease_ms = Some(source.int()?).filter(|&lease| lease > 0);
-            if priority.is_some_and(|p| p > u64::from(MAX_PRIORITY))
-                || lease_ms.is_some_and(|l| l > MAX_LEASE_MS)
-            {
-                return Err(DecodeError::Impossible("an option out of range"));
-            }
-            options.push(TaskOptions { priority: priority.map(|p| p as u32), lease_ms });
+            all_options.push(read_options(source)?);
         }
         let (types, type_of) = distinct(types.into_iter());
-        let shape = Shape::rebuild(&names, &type_of, &options, edges)?;
+        let shape = Shape::rebuild(&names, &type_of, &all_options, edges)?;
         Ok(self.space.restore_blueprint(id, shape, &types, name)?)
     }
 
@@ -200,7 +222,7 @@ impl Reader<'_> {
                 paused: flags[place] & flag::PAUSED != 0,
                 own_name: texts.own_name,
                 input: texts.input,
-                payloads: &texts.payloads,
+                payloads: texts.payloads,
                 tasks: tasks.states.as_deref(),
                 runs: tasks.runs.as_deref(),
             };
@@ -223,7 +245,7 @@ impl Reader<'_> {
         let name = if flags & flag::OWN_NAME != 0 { Some(source.text()?) } else { None };
         let input = if flags & flag::INPUT != 0 { Some(source.text()?) } else { None };
         let completed = flags >> 4 == WorkflowState::Completed as u8;
-        let payloads = if completed { Vec::new() } else { column(count, || source.text())? };
+        let payloads = if completed { Row::default() } else { source.row(count)? };
         Ok(Texts { own_name: name, input, payloads })
     }
 
@@ -289,6 +311,28 @@ impl Reader<'_> {
         Ok(self.space.restore_note(sequence, index, kind, text)?)
     }
 
+    fn tries(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+        let sequence = Sequence(source.int()?);
+        let index = TaskIndex(source.int32()?);
+        let mut count =
+            || u16::try_from(source.int()?).map_err(|_| DecodeError::Impossible("a task tried too often"));
+        let tried = Tried { failures: count()?, lost: count()? };
+        Ok(self.space.restore_tried(sequence, index, tried)?)
+    }
+
+    fn extra(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
+        let sequence = Sequence(source.int()?);
+        let timeout = match source.byte()? {
+            0 => None,
+            state @ (1 | 2) => {
+                Some(Timeout { deadline: Millis(source.int()?), after_ms: source.int()?, passed: state == 2 })
+            }
+            _ => return Err(DecodeError::Impossible("a timeout that is not known")),
+        };
+        let retain_ms = source.int()?.checked_sub(1);
+        Ok(self.space.restore_extra(sequence, Extra { timeout, retain_ms })?)
+    }
+
     fn end(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
         let space = &self.space;
         for count in [
@@ -302,14 +346,30 @@ impl Reader<'_> {
                 return Err(DecodeError::Impossible("another number of things than it has"));
             }
         }
+        for count in [space.tries().len(), space.extras().len()] {
+            // The first layout has neither.
+            if !source.is_empty() && source.int()? != count as u64 {
+                return Err(DecodeError::Impossible("another number of things than it has"));
+            }
+        }
         Ok(())
     }
+}
+
+/// The options of a task in the first layout.
+fn first_options(source: &mut Source<'_>) -> Result<TaskOptions, DecodeError> {
+    let priority = source.int()?.checked_sub(1);
+    let lease_ms = Some(source.int()?).filter(|&lease| lease > 0);
+    if priority.is_some_and(|p| p > u64::from(MAX_PRIORITY)) || lease_ms.is_some_and(|l| l > MAX_LEASE_MS) {
+        return Err(DecodeError::Impossible("an option out of range"));
+    }
+    Ok(TaskOptions { priority: priority.map(|p| p as u32), lease_ms, ..TaskOptions::default() })
 }
 
 struct Texts<'a> {
     own_name: Option<&'a [u8]>,
     input: Option<&'a [u8]>,
-    payloads: Vec<&'a [u8]>,
+    payloads: Row<'a>,
 }
 
 struct Tasks {
@@ -320,7 +380,12 @@ struct Tasks {
 }
 
 fn column<T>(count: usize, mut next: impl FnMut() -> Result<T, DecodeError>) -> Result<Vec<T>, DecodeError> {
-    (0..count).map(|_| next()).collect()
+    // The callers have seen that so many can be there.
+    let mut column = Vec::with_capacity(count);
+    for _ in 0..count {
+        column.push(next()?);
+    }
+    Ok(column)
 }
 
 fn truth(source: &mut Source<'_>) -> Result<bool, DecodeError> {

@@ -1,21 +1,23 @@
 //! A space into chunks.
 
-use super::{CHUNK, VERSION, VOID, flag, kind};
+use super::{CHUNK, VERSION, VOID, flag, kind, options};
 use crate::encoding::bytes::put_text;
+use crate::engine::fresh::LastFresh;
 use crate::engine::histogram::Histogram;
 use crate::engine::notes::NoteKind;
 use crate::engine::packed::put_varint;
 use crate::engine::runs::Run;
-use crate::engine::space::Space;
-use crate::engine::state::{TaskState, WorkflowState};
+use crate::engine::space::{Lifetime, Space};
+use crate::engine::state::WorkflowState;
 use crate::engine::units::{Millis, Slot, WorkerId};
-use crate::engine::workflow::{MARK_ERROR, MARK_RESULT, MARK_VOID, StoredId};
+use crate::engine::workflow::{MARK_ERROR, MARK_RESULT, MARK_TRIED, MARK_VOID, StoredId};
 use hashbrown::HashMap;
 
 /// Writes a space; `sink` gets each chunk once, in order.
 pub fn save(space: &Space, sink: &mut dyn FnMut(&[u8])) {
     let mut out = Chunks { sink, tag: b'H', body: Vec::new(), count: 0 };
     header(space, &mut out);
+    own(space, &mut out);
     for (_, entry) in space.types().iter() {
         out.item(b'T', |bytes| {
             put_text(bytes, &entry.name);
@@ -37,7 +39,7 @@ pub fn save(space: &Space, sink: &mut dyn FnMut(&[u8])) {
     let mut blueprints = 0;
     for (id, blueprint) in space.blueprints().iter().filter(|(_, blueprint)| blueprint.uses() > 0) {
         blueprints += 1;
-        out.item(b'B', |bytes| {
+        out.item(b'b', |bytes| {
             put_varint(bytes, u64::from(id.0));
             put_text(bytes, &blueprint.name);
             let shape = &blueprint.shape;
@@ -47,9 +49,7 @@ pub fn save(space: &Space, sink: &mut dyn FnMut(&[u8])) {
                 put_text(bytes, shape.name(task));
                 put_varint(bytes, shape.parents(task).len() as u64);
                 shape.parents(task).for_each(|parent| put_varint(bytes, u64::from(parent.0)));
-                let options = shape.options(task);
-                put_varint(bytes, options.priority.map_or(0, |priority| u64::from(priority) + 1));
-                put_varint(bytes, options.lease_ms.unwrap_or(0));
+                options::write(&shape.options(task), bytes);
             }
         });
     }
@@ -57,9 +57,11 @@ pub fn save(space: &Space, sink: &mut dyn FnMut(&[u8])) {
     let slots = space.workflows().by_age();
     workflows(space, &slots, &workers, &mut out);
     let notes = notes(space, &slots, &mut out);
+    let tries = tries(space, &slots, &mut out);
+    let extras = extras(space, &slots, &mut out);
     out.close();
     out.tag = b'E';
-    for count in [space.types().len(), workers.len(), blueprints, slots.len(), notes] {
+    for count in [space.types().len(), workers.len(), blueprints, slots.len(), notes, tries, extras] {
         put_varint(&mut out.body, count as u64);
     }
     out.emit();
@@ -110,6 +112,23 @@ fn header(space: &Space, out: &mut Chunks<'_>) {
     put_varint(&mut out.body, latest.0);
     out.body.push(u8::from(space.paused()));
     out.body.push(u8::from(space.incomplete()));
+    out.emit();
+}
+
+/// What is of the space itself beyond the header.
+fn own(space: &Space, out: &mut Chunks<'_>) {
+    let Lifetime { lease_expiries, attempts_retried, tasks_timed_out, tasks_poisoned, workflows_timed_out } =
+        space.lifetime();
+    out.tag = b'S';
+    for count in [lease_expiries, attempts_retried, tasks_timed_out, tasks_poisoned, workflows_timed_out] {
+        put_varint(&mut out.body, count);
+    }
+    let settings = space.overrides().iter();
+    put_varint(&mut out.body, settings.len() as u64);
+    for (name, value) in settings {
+        put_text(&mut out.body, name.as_bytes());
+        put_varint(&mut out.body, value);
+    }
     out.emit();
 }
 
@@ -177,12 +196,11 @@ fn columns(space: &Space, group: &[Slot], workers: &HashMap<WorkerId, u64>, byte
         let shape = &blueprint.shape;
         workflow.own_name(shape).into_iter().for_each(|name| put_text(bytes, name));
         workflow.input(shape).into_iter().for_each(|input| put_text(bytes, input));
-        if workflow.state() != WorkflowState::Completed {
-            shape.indexes().for_each(|task| put_text(bytes, workflow.payload(shape, task)));
-        }
+        workflow.payloads(shape).for_each(|payload| put_text(bytes, payload));
     }
+    let mut fresh = LastFresh::default();
     for &slot in group {
-        tasks(space, slot, workers, bytes);
+        tasks(space, slot, &mut fresh, workers, bytes);
     }
 }
 
@@ -191,17 +209,20 @@ fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-fn tasks(space: &Space, slot: Slot, workers: &HashMap<WorkerId, u64>, bytes: &mut Vec<u8>) {
+fn tasks(
+    space: &Space,
+    slot: Slot,
+    fresh: &mut LastFresh,
+    workers: &HashMap<WorkerId, u64>,
+    bytes: &mut Vec<u8>,
+) {
     let (workflow, blueprint) = space.workflow(slot);
     let shape = &blueprint.shape;
-    let untouched = |task| {
-        let root = shape.parents(task).len() == 0 && !workflow.paused();
-        workflow.task_state(task) == if root { TaskState::Ready } else { TaskState::Waiting }
-    };
+    let fresh = fresh.of(workflow.blueprint(), blueprint, workflow.paused());
     let kind = match workflow.state() {
         WorkflowState::Completed => kind::COMPLETED,
         _ if workflow.has_history() => kind::RUNS,
-        _ if shape.indexes().all(untouched) => kind::FRESH,
+        _ if workflow.is_fresh(fresh) => kind::FRESH,
         _ => kind::STATES,
     };
     bytes.push(kind);
@@ -261,6 +282,49 @@ fn notes(space: &Space, slots: &[Slot], out: &mut Chunks<'_>) -> usize {
                 });
             }
         }
+    }
+    count
+}
+
+fn tries(space: &Space, slots: &[Slot], out: &mut Chunks<'_>) -> usize {
+    if space.tries().is_empty() {
+        return 0;
+    }
+    let mut count = 0;
+    for &slot in slots {
+        let workflow = space.workflows().at(slot);
+        for task in space.tasks_of(slot).filter(|task| workflow.marks(task.index) & MARK_TRIED != 0) {
+            let tried = space.tried(task);
+            count += 1;
+            out.item(b'R', |bytes| {
+                put_varint(bytes, workflow.sequence().0);
+                put_varint(bytes, u64::from(task.index.0));
+                put_varint(bytes, u64::from(tried.failures));
+                put_varint(bytes, u64::from(tried.lost));
+            });
+        }
+    }
+    count
+}
+
+fn extras(space: &Space, slots: &[Slot], out: &mut Chunks<'_>) -> usize {
+    let mut count = 0;
+    for &slot in slots.iter().filter(|&&slot| space.workflows().at(slot).has_extra()) {
+        let extra = space.extra(slot);
+        count += 1;
+        out.item(b'X', |bytes| {
+            put_varint(bytes, space.workflows().at(slot).sequence().0);
+            // 0: none, 1: it will pass, 2: it has passed.
+            match extra.timeout {
+                None => bytes.push(0),
+                Some(timeout) => {
+                    bytes.push(1 + u8::from(timeout.passed));
+                    put_varint(bytes, timeout.deadline.0);
+                    put_varint(bytes, timeout.after_ms);
+                }
+            }
+            put_varint(bytes, extra.retain_ms.map_or(0, |retain| retain + 1));
+        });
     }
     count
 }

@@ -4,6 +4,7 @@
 //! them up where it is needed cost a third of a claim and its completion; here it is done when the
 //! task is opened, and what happens to the task is said in terms of it.
 
+use crate::engine::agenda::Agenda;
 use crate::engine::keys;
 use crate::engine::ordered::OrderedSet;
 use crate::engine::report::Report;
@@ -11,10 +12,11 @@ use crate::engine::runs::Run;
 use crate::engine::shape::Shape;
 use crate::engine::space::{Space, Totals};
 use crate::engine::state::TaskState;
+use crate::engine::tries::{Tried, Tries};
 use crate::engine::types::Type;
 use crate::engine::units::{Millis, TaskRef, TypeId};
 use crate::engine::workers::Workers;
-use crate::engine::workflow::Workflow;
+use crate::engine::workflow::{MARK_TRIED, Workflow};
 
 /// The open task; see the module's prose.
 pub(super) struct At<'s> {
@@ -24,7 +26,9 @@ pub(super) struct At<'s> {
     pub(super) workflow: &'s mut Workflow,
     pub(super) entry: &'s mut Type,
     pub(super) workers: &'s mut Workers,
-    leases: &'s mut OrderedSet,
+    agenda: &'s mut Agenda,
+    tries: &'s mut Tries,
+    dead: &'s mut OrderedSet,
     totals: &'s mut Totals,
     heap_bytes: &'s mut usize,
 }
@@ -42,7 +46,9 @@ impl Space {
             workflow,
             entry: self.types.at_mut(type_id),
             workers: &mut self.workers,
-            leases: &mut self.leases,
+            agenda: &mut self.agenda,
+            tries: &mut self.tries,
+            dead: &mut self.dead,
             totals: &mut self.totals,
             heap_bytes,
         }
@@ -89,6 +95,67 @@ impl At<'_> {
         keys::ready(own.unwrap_or(self.workflow.priority()), self.workflow.sequence(), self.task)
     }
 
+    /// How often the task failed and was lost.
+    pub(super) fn tried(&self) -> Tried {
+        match self.workflow.marks(self.task.index) & MARK_TRIED {
+            0 => Tried::default(),
+            _ => self.tries.get(self.task),
+        }
+    }
+
+    /// Writes down how often the task failed and was lost.
+    pub(super) fn set_tried(&mut self, tried: Tried) {
+        let any = tried != Tried::default();
+        if any {
+            self.tries.set(self.task, tried);
+        } else if self.workflow.marks(self.task.index) & MARK_TRIED != 0 {
+            self.tries.remove(self.task);
+        }
+        self.mark(MARK_TRIED, any);
+    }
+
+    /// Nothing stands before the task any more: it becomes ready, or waits for as long as it asks.
+    pub(super) fn open_gate(&mut self, now: Millis, report: &mut Report) {
+        let delay = self.shape.options(self.task.index).delay_ms.unwrap_or(0);
+        self.ready_at(now.plus(delay), now, report);
+    }
+
+    /// The task becomes ready when `due` has come, which may be now.
+    pub(super) fn ready_at(&mut self, due: Millis, now: Millis, report: &mut Report) {
+        if due <= now {
+            return self.make_ready(now, report);
+        }
+        let due = self.within(due);
+        self.set_run(Run { ready: None, started: None, finished: Some(due), ..self.run() });
+        self.move_to(TaskState::Delayed);
+        if self.tried().failures > 0 {
+            self.totals.retrying += 1;
+        }
+        self.schedule(due);
+    }
+
+    /// The task, which is delayed, is on the agenda unless its workflow is paused.
+    pub(super) fn schedule(&mut self, due: Millis) {
+        if self.workflow.is_live() {
+            self.agenda.delayed.insert(keys::lease(due, self.task));
+        }
+    }
+
+    /// The task, which is delayed, leaves the agenda and stays delayed.
+    pub(super) fn unschedule(&mut self, due: Millis) {
+        self.agenda.delayed.remove(keys::lease(due, self.task));
+    }
+
+    /// The task is about to leave that it is delayed. `run` is its run.
+    pub(super) fn leave_delayed(&mut self, run: &Run) {
+        if self.workflow.is_live() {
+            self.unschedule(run.finished.expect("a delayed task is due at some time"));
+        }
+        if self.tried().failures > 0 {
+            self.totals.retrying -= 1;
+        }
+    }
+
     /// The task becomes ready, and queues unless its workflow is paused.
     pub(super) fn make_ready(&mut self, now: Millis, report: &mut Report) {
         let since = self.within(now);
@@ -128,7 +195,7 @@ impl At<'_> {
     pub(super) fn begin_lease(&mut self, run: Run, deadline: Millis) {
         let deadline = self.within(deadline);
         self.set_run(Run { finished: Some(deadline), ..run });
-        self.leases.insert(keys::lease(deadline, self.task));
+        self.agenda.leases.insert(keys::lease(deadline, self.task));
         let held = self.held_key();
         self.workers.at_mut(run.worker).held.insert(held);
     }
@@ -137,8 +204,18 @@ impl At<'_> {
     pub(super) fn end_lease(&mut self, run: &Run) {
         let deadline = run.finished.expect("a running task has a deadline");
         let held = self.held_key();
-        self.leases.remove(keys::lease(deadline, self.task));
+        self.agenda.leases.remove(keys::lease(deadline, self.task));
         self.workers.at_mut(run.worker).held.remove(held);
+    }
+
+    /// The task, which has failed, is a dead letter. `run` is its run.
+    pub(super) fn mourn(&mut self, run: &Run) {
+        self.dead.insert(keys::lease(run.finished.expect("a task that ended has an end"), self.task));
+    }
+
+    /// The task, which has failed, is no dead letter any more. `run` is its run.
+    pub(super) fn bury(&mut self, run: &Run) {
+        self.dead.remove(keys::lease(run.finished.expect("a task that ended has an end"), self.task));
     }
 
     /// The task, which is in no index, ends as cancelled.

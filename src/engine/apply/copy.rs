@@ -1,7 +1,7 @@
 //! A copy of a space. No token works on both: the copy's leases are void, whatever ran is ready
 //! again there, and an acknowledgement that the original would know is stale.
 
-use super::lease::take_back;
+use super::lease::end_unheard;
 use crate::engine::report::Report;
 use crate::engine::space::Space;
 use crate::engine::state::TaskState;
@@ -25,10 +25,9 @@ impl Space {
                 if copy.open(task).run().attempt == 0 {
                     continue;
                 }
+                copy.workflows.at_mut(slot).set_marks(index, MARK_VOID, true);
                 if copy.state_of(task) == TaskState::Running {
-                    take_back(&mut copy, task, now, &mut report);
-                } else {
-                    copy.workflows.at_mut(slot).set_marks(index, MARK_VOID, true);
+                    end_unheard(&mut copy, task, now, &mut report);
                 }
             }
         }

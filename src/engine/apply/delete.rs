@@ -4,10 +4,14 @@ use crate::engine::notes::NoteKind;
 use crate::engine::report::{Event, Report};
 use crate::engine::space::Space;
 use crate::engine::state::TaskState;
+use crate::engine::tries::Tried;
 use crate::engine::units::{Slot, TaskIndex, TaskRef};
 use crate::engine::workflow::{MARK_ERROR, MARK_RESULT};
 
 pub(super) fn delete(space: &mut Space, slot: Slot, report: &mut Report) {
+    if let Some(finished) = space.finished(slot) {
+        space.archive.remove(&finished);
+    }
     let count = space.workflow(slot).1.shape.len() as u32;
     for index in (0..count).map(TaskIndex) {
         let task = TaskRef { slot, index };
@@ -17,9 +21,12 @@ pub(super) fn delete(space: &mut Space, slot: Slot, report: &mut Report) {
         match state {
             TaskState::Running => at.end_lease(&run),
             TaskState::Ready => at.leave_ready(&run),
-            TaskState::Waiting | TaskState::Delayed => {}
-            TaskState::Completed | TaskState::Failed | TaskState::Skipped | TaskState::Cancelled => {}
+            TaskState::Delayed => at.leave_delayed(&run),
+            TaskState::Failed => at.bury(&run),
+            TaskState::Waiting => {}
+            TaskState::Completed | TaskState::Skipped | TaskState::Cancelled => {}
         }
+        at.set_tried(Tried::default());
         at.entry.tasks[state as usize] -= 1;
         if run.attempt > 0 {
             at.workers.forget(run.worker);
@@ -33,6 +40,7 @@ pub(super) fn delete(space: &mut Space, slot: Slot, report: &mut Report) {
             space.notes.remove(task, NoteKind::Error);
         }
     }
+    space.retire_extra(slot);
     space.ids.remove(slot, &space.workflows);
     let workflow = space.workflows.remove(slot);
     space.totals.workflows[workflow.word()] -= 1;

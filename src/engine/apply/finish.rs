@@ -1,13 +1,15 @@
 //! Tasks and workflows end.
 
 use super::lease::resumed;
+use crate::engine::effect::Cause;
+use crate::engine::extras::{Extra, Timeout};
 use crate::engine::notes::NoteKind;
 use crate::engine::report::{Event, Report};
 use crate::engine::runs::Run;
 use crate::engine::space::Space;
 use crate::engine::state::{TaskState, WorkflowState};
 use crate::engine::units::{Millis, Slot, TaskIndex, TaskRef};
-use crate::engine::workflow::{MARK_ERROR, MARK_RESULT};
+use crate::engine::workflow::{MARK_ERROR, MARK_RESULT, MARK_VOID};
 
 pub(super) fn complete(
     space: &mut Space,
@@ -16,21 +18,32 @@ pub(super) fn complete(
     result: Option<&[u8]>,
     report: &mut Report,
 ) {
-    end(space, task, now, TaskState::Completed);
+    let run = acknowledged(space, task, now);
+    end(space, task, now, &run, TaskState::Completed);
+    // Why an earlier attempt failed is of no interest any more.
+    annotate(space, task, NoteKind::Error, None);
     if let Some(result) = result {
-        space.notes.set(task, NoteKind::Result, result);
-        space.workflows.at_mut(task.slot).set_marks(task.index, MARK_RESULT, true);
+        annotate(space, task, NoteKind::Result, Some(result));
     }
     open_children(space, task, now, report);
     finish_if_done(space, task.slot, now, report);
 }
 
-pub(super) fn fail(space: &mut Space, task: TaskRef, now: Millis, error: Option<&[u8]>, report: &mut Report) {
-    end(space, task, now, TaskState::Failed);
-    if let Some(error) = error {
-        space.notes.set(task, NoteKind::Error, error);
-        space.workflows.at_mut(task.slot).set_marks(task.index, MARK_ERROR, true);
-    }
+/// A task fails for good.
+pub(super) fn fail(
+    space: &mut Space,
+    task: TaskRef,
+    now: Millis,
+    error: Option<&[u8]>,
+    cause: Cause,
+    report: &mut Report,
+) {
+    let run = acknowledged(space, task, now);
+    end(space, task, now, &run, TaskState::Failed);
+    blame(space, task, error, cause, report);
+    let mut at = space.open(task);
+    let run = at.run();
+    at.mourn(&run);
     report.events.add(Event::TaskFailed);
     if space.workflows.at(task.slot).state() == WorkflowState::Running {
         fail_workflow(space, task.slot, now);
@@ -38,8 +51,52 @@ pub(super) fn fail(space: &mut Space, task: TaskRef, now: Millis, error: Option<
     finish_if_done(space, task.slot, now, report);
 }
 
-/// A task that is running, or whose lease ran out, ends by its worker's word.
-fn end(space: &mut Space, task: TaskRef, now: Millis, state: TaskState) {
+/// An attempt failed and the task is tried again when `due` has come.
+pub(super) fn retry(
+    space: &mut Space,
+    task: TaskRef,
+    (now, due): (Millis, Millis),
+    error: Option<&[u8]>,
+    cause: Cause,
+    report: &mut Report,
+) {
+    let run = acknowledged(space, task, now);
+    blame(space, task, error, cause, report);
+    space.lifetime.attempts_retried += 1;
+    report.events.add(Event::TaskRetried);
+    let mut at = space.open(task);
+    let started = run.started.expect("a task that was handed out has started");
+    at.entry.runs.record(at.within(now).since(started));
+    // An attempt that is over has no start: that tells its token from one whose lease ran out.
+    at.set_run(Run { started: None, ..run });
+    at.ready_at(due, now, report);
+}
+
+/// The delay of a task is over.
+pub(super) fn due(space: &mut Space, task: TaskRef, now: Millis, report: &mut Report) {
+    space.at_time(now);
+    let mut at = space.open(task);
+    let run = at.run();
+    at.leave_delayed(&run);
+    at.make_ready(now, report);
+}
+
+/// The deadline of a workflow has passed.
+pub(super) fn time_out(space: &mut Space, slot: Slot, now: Millis, report: &mut Report) {
+    space.at_time(now);
+    space.drop_deadline(slot);
+    let extra = space.extra(slot);
+    let timeout = extra.timeout.map(|timeout| Timeout { passed: true, ..timeout });
+    space.extras.set(slot, Extra { timeout, ..extra });
+    space.lifetime.workflows_timed_out += 1;
+    report.events.add(Event::WorkflowTimedOut);
+    fail_workflow(space, slot, now);
+    finish_if_done(space, slot, now, report);
+}
+
+/// A task that is running, or whose lease ran out, is spoken of by its worker or by the clock: it
+/// leaves its index. Gives its run.
+fn acknowledged(space: &mut Space, task: TaskRef, now: Millis) -> Run {
     space.at_time(now);
     let mut at = space.open(task);
     let run = at.run();
@@ -48,9 +105,15 @@ fn end(space: &mut Space, task: TaskRef, now: Millis, state: TaskState) {
     } else {
         at.leave_ready(&run);
     }
+    run
+}
+
+/// The task, which is in no index, ends.
+fn end(space: &mut Space, task: TaskRef, now: Millis, run: &Run, state: TaskState) {
+    let mut at = space.open(task);
     let started = run.started.expect("a task that was handed out has started");
     let finished = at.within(now).max(started);
-    at.set_run(Run { finished: Some(finished), ..resumed(run) });
+    at.set_run(Run { finished: Some(finished), ..resumed(*run) });
     at.move_to(state);
     at.workflow.close_one();
     at.entry.runs.record(finished.since(started));
@@ -58,6 +121,51 @@ fn end(space: &mut Space, task: TaskRef, now: Millis, state: TaskState) {
         TaskState::Completed => at.entry.completed += 1,
         _ => at.entry.failed += 1,
     }
+}
+
+/// Counts what an attempt came to, and keeps the words.
+fn blame(space: &mut Space, task: TaskRef, error: Option<&[u8]>, cause: Cause, report: &mut Report) {
+    let mut at = space.open(task);
+    let tried = at.tried();
+    at.set_tried(match cause {
+        Cause::Reported | Cause::TimedOut => tried.failed(),
+        Cause::Expired | Cause::Recovered => tried.lost(),
+    });
+    match cause {
+        Cause::Reported => {}
+        Cause::TimedOut => {
+            space.lifetime.tasks_timed_out += 1;
+            report.timed_out += 1;
+            report.events.add(Event::TaskTimedOut);
+        }
+        Cause::Expired => {
+            space.lifetime.lease_expiries += 1;
+            space.lifetime.tasks_poisoned += 1;
+            report.expired += 1;
+            report.events.add(Event::TaskExpired);
+        }
+        Cause::Recovered => {
+            at.mark(MARK_VOID, true);
+            space.lifetime.tasks_poisoned += 1;
+        }
+    }
+    annotate(space, task, NoteKind::Error, error);
+}
+
+/// Writes or drops a note and the mark that tells of it.
+pub(super) fn annotate(space: &mut Space, task: TaskRef, kind: NoteKind, text: Option<&[u8]>) {
+    let mark = match kind {
+        NoteKind::Result => MARK_RESULT,
+        NoteKind::Error => MARK_ERROR,
+    };
+    let workflow = space.workflows.at_mut(task.slot);
+    let marked = workflow.marks(task.index) & mark != 0;
+    match text {
+        Some(text) => space.notes.set(task, kind, text),
+        None if marked => space.notes.remove(task, kind),
+        None => return,
+    }
+    workflow.set_marks(task.index, mark, text.is_some());
 }
 
 /// Counts a completed parent off at its children; those without an open parent become ready.
@@ -75,12 +183,13 @@ fn open_children(space: &mut Space, parent: TaskRef, now: Millis, report: &mut R
                 open
             }
         };
-        if open == 0 && live {
+        // After a rerun a child may stay cancelled for another parent's sake.
+        if open == 0 && live && workflow.task_state(child) == TaskState::Waiting {
             ready.push(child);
         }
     }
     for index in ready {
-        space.open(TaskRef { slot: parent.slot, index }).make_ready(now, report);
+        space.open(TaskRef { slot: parent.slot, index }).open_gate(now, report);
     }
 }
 
@@ -89,17 +198,22 @@ fn fail_workflow(space: &mut Space, slot: Slot, now: Millis) {
     let shape_len = space.workflow(slot).1.shape.len() as u32;
     for index in (0..shape_len).map(TaskIndex) {
         let mut at = space.open(TaskRef { slot, index });
+        let run = at.run();
         match at.state() {
             TaskState::Ready => {
-                let run = at.run();
                 at.leave_ready(&run);
                 at.cancel(now);
             }
-            TaskState::Waiting | TaskState::Delayed => at.cancel(now),
+            TaskState::Delayed => {
+                at.leave_delayed(&run);
+                at.cancel(now);
+            }
+            TaskState::Waiting => at.cancel(now),
             TaskState::Running => {}
             TaskState::Completed | TaskState::Failed | TaskState::Skipped | TaskState::Cancelled => {}
         }
     }
+    space.drop_deadline(slot);
     space.reword(slot, |workflow| {
         workflow.set_state(WorkflowState::Failed);
         workflow.set_paused(false);
@@ -113,9 +227,17 @@ pub(super) fn finish_if_done(space: &mut Space, slot: Slot, now: Millis, report:
         return;
     }
     if workflow.state() == WorkflowState::Running {
-        report.events.add(Event::WorkflowCompleted);
+        space.drop_deadline(slot);
+        let (workflow, blueprint) = space.workflow(slot);
+        // What failed before a rerun and was left out of it.
+        let left = blueprint.shape.indexes().any(|task| workflow.task_state(task) != TaskState::Completed);
+        let (state, event) = match left {
+            true => (WorkflowState::Failed, Event::WorkflowFailed),
+            false => (WorkflowState::Completed, Event::WorkflowCompleted),
+        };
+        report.events.add(event);
         space.reword(slot, |workflow| {
-            workflow.set_state(WorkflowState::Completed);
+            workflow.set_state(state);
             workflow.set_paused(false);
         });
     } else {
@@ -123,4 +245,6 @@ pub(super) fn finish_if_done(space: &mut Space, slot: Slot, now: Millis, report:
     }
     let shape = &space.blueprints.get(space.workflows.at(slot).blueprint()).shape;
     space.workflows.change(slot, |workflow| workflow.finish(shape, now));
+    let finished = space.finished(slot).expect("it finished just now");
+    space.archive.insert(&finished);
 }

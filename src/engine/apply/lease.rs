@@ -32,6 +32,7 @@ pub(super) fn resume(space: &mut Space, lease: &Lease<'_>) {
         let mut at = space.open(grant.task);
         let before = at.run();
         at.end_lease(&before);
+        at.set_tried(at.tried().lost());
         let started = at.within(lease.now).max(before.ready.unwrap_or_default());
         hand_out(&mut at, grant, worker, Run { started: Some(started), ..before });
     }
@@ -69,6 +70,13 @@ pub(super) fn resumed(run: Run) -> Run {
 /// The lease ends without an acknowledgement: the task is ready again, its token good until the
 /// next claim; or it is cancelled, when its workflow has failed.
 pub(super) fn give_back(space: &mut Space, task: TaskRef, now: Millis, report: &mut Report) {
+    let mut at = space.open(task);
+    at.set_tried(at.tried().lost());
+    end_unheard(space, task, now, report);
+}
+
+/// As [`give_back`], and nobody is to blame for it.
+pub(super) fn end_unheard(space: &mut Space, task: TaskRef, now: Millis, report: &mut Report) {
     space.at_time(now);
     let mut at = space.open(task);
     let run = at.run();

@@ -8,6 +8,11 @@
 //! ON RECOVER   failed (`lease`)
 //! ON COMPLETE  the lease ends, children with no open parent left become ready (`finish`)
 //! ON FAIL      the lease ends, the workflow fails, what has not started is cancelled (`finish`)
+//! ON RETRY     the lease ends, the task is delayed, or ready at once (`finish`)
+//! ON DUE       a delayed task becomes ready (`finish`)
+//! ON TIME OUT  the workflow fails of its deadline (`finish`)
+//! ON SHIFT     leases and deadlines are moved by what the clock was set ahead (`shift`)
+//! ON RERUN     what failed and what was cancelled behind it waits again (`rerun`)
 //! ON PAUSE     ready tasks leave their queues; ON RELEASE they come back, and with them those
 //!              whose parents completed meanwhile (`pause`)
 //! ON DELETE    everything the workflow has goes (`delete`)
@@ -19,9 +24,12 @@ mod finish;
 mod lease;
 mod pause;
 mod push;
+mod rerun;
+mod shift;
 
 pub(super) use pause::open_parents;
 
+use super::agenda::deadline_key;
 use super::effect::Effect;
 use super::invariant;
 use super::report::{Event, Report};
@@ -45,6 +53,7 @@ pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
         Effect::Extend { task, deadline } => lease::extend(space, task, deadline),
         Effect::Expire { now, task } => {
             report.expired += 1;
+            space.lifetime.lease_expiries += 1;
             report.events.add(Event::TaskExpired);
             lease::give_back(space, task, now, report);
         }
@@ -53,7 +62,15 @@ pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
             lease::take_back(space, task, now, report);
         }
         Effect::Complete { now, task, result } => finish::complete(space, task, now, result, report),
-        Effect::Fail { now, task, error } => finish::fail(space, task, now, error, report),
+        Effect::Fail { now, task, error, cause } => finish::fail(space, task, now, error, cause, report),
+        Effect::Retry { now, task, due, error, cause } => {
+            finish::retry(space, task, (now, due), error, cause, report);
+        }
+        Effect::Due { now, task } => finish::due(space, task, now, report),
+        Effect::TimeOut { now, slot } => finish::time_out(space, slot, now, report),
+        Effect::Rerun { now, slot, task } => rerun::rerun(space, slot, task, now, report),
+        Effect::Shift { from, by } => shift::shift(space, from, by),
+        Effect::Configure { setting, value } => space.overrides.set(setting, value),
         Effect::Pause { target } => pause::pause(space, target, report),
         Effect::Release { now, target } => pause::release(space, target, now, report),
         Effect::Delete { slot } => delete::delete(space, slot, report),
@@ -67,6 +84,21 @@ impl Space {
     /// Remembers the time of an effect.
     fn at_time(&mut self, now: Millis) {
         self.latest = self.latest.max(now);
+    }
+
+    /// The deadline of a workflow, if it has one, does not matter any more.
+    fn drop_deadline(&mut self, slot: Slot) {
+        if let Some(timeout) = self.extra(slot).timeout {
+            self.agenda.deadlines.remove(deadline_key(timeout.deadline, slot));
+        }
+    }
+
+    /// A workflow goes, and with it what few workflows have.
+    fn retire_extra(&mut self, slot: Slot) {
+        if self.workflows.at(slot).has_extra() {
+            self.drop_deadline(slot);
+            self.extras.remove(slot);
+        }
     }
 
     /// Changes a workflow's state or pause and counts it under its new word.

@@ -20,10 +20,13 @@ pub(super) fn pause(space: &mut Space, target: Target<'_>, report: &mut Report) 
             space.types.at_mut(type_id).paused = true;
         }
         Target::Workflow(slot) => {
-            for task in
-                tasks_in(space, slot, |workflow, _, index| workflow.task_state(index) == TaskState::Ready)
-            {
+            for task in in_state(space, slot, TaskState::Ready) {
                 space.open(task).dequeue();
+            }
+            for task in in_state(space, slot, TaskState::Delayed) {
+                let mut at = space.open(task);
+                let due = at.run().finished.expect("a delayed task is due at some time");
+                at.unschedule(due);
             }
             space.reword(slot, |workflow| workflow.set_paused(true));
         }
@@ -45,15 +48,18 @@ pub(super) fn release(space: &mut Space, target: Target<'_>, now: Millis, report
         }
         Target::Workflow(slot) => {
             space.reword(slot, |workflow| workflow.set_paused(false));
-            for task in
-                tasks_in(space, slot, |workflow, _, index| workflow.task_state(index) == TaskState::Ready)
-            {
+            for task in in_state(space, slot, TaskState::Ready) {
                 space.open(task).enqueue(report);
+            }
+            for task in in_state(space, slot, TaskState::Delayed) {
+                let mut at = space.open(task);
+                let due = at.run().finished.expect("a delayed task is due at some time");
+                at.schedule(due);
             }
             for task in tasks_in(space, slot, |workflow, shape, index| {
                 workflow.task_state(index) == TaskState::Waiting && open_parents(workflow, shape, index) == 0
             }) {
-                space.open(task).make_ready(now, report);
+                space.open(task).open_gate(now, report);
             }
         }
     }
@@ -68,6 +74,10 @@ pub fn open_parents(workflow: &Workflow, shape: &Shape, task: TaskIndex) -> u32 
                 as u32
         }
     }
+}
+
+fn in_state(space: &Space, slot: Slot, state: TaskState) -> Vec<TaskRef> {
+    tasks_in(space, slot, |workflow, _, index| workflow.task_state(index) == state)
 }
 
 fn tasks_in(

@@ -1,12 +1,14 @@
 //! A workflow comes in.
 
+use crate::engine::agenda::deadline_key;
 use crate::engine::effect::Push;
+use crate::engine::extras::Extra;
 use crate::engine::ids::Id;
 use crate::engine::report::{Event, Report};
 use crate::engine::space::Space;
 use crate::engine::state::TaskState;
 use crate::engine::units::{Sequence, TaskRef, TypeId};
-use crate::engine::workflow::{Parts, Workflow};
+use crate::engine::workflow::{Parts, Payloads, Workflow};
 
 pub(super) fn push(space: &mut Space, push: &Push<'_>, report: &mut Report) {
     space.at_time(push.now);
@@ -27,10 +29,12 @@ pub(super) fn push(space: &mut Space, push: &Push<'_>, report: &mut Report) {
         priority: push.priority,
         own_name: (*blueprint.name != *push.name).then_some(push.name),
         input: push.input,
-        payloads: push.payloads,
+        payloads: Payloads::Each(push.payloads),
     };
     let mut workflow = Workflow::new(&parts, &blueprint.shape);
     workflow.set_paused(push.paused);
+    let extra = Extra { timeout: push.timeout, retain_ms: push.retain_ms };
+    workflow.set_extra(extra != Extra::default());
     let word = workflow.word();
     let slot = space.workflows.insert(workflow);
     space.ids.insert(slot, &space.workflows);
@@ -42,11 +46,23 @@ pub(super) fn push(space: &mut Space, push: &Push<'_>, report: &mut Report) {
         let type_id = blueprint.type_id(index);
         space.types.at_mut(type_id).tasks[TaskState::Waiting as usize] += 1;
     }
-    if !push.paused {
+    if extra != Extra::default() {
+        space.extras.set(slot, extra);
+    }
+    if let Some(timeout) = push.timeout {
+        space.agenda.deadlines.insert(deadline_key(timeout.deadline, slot));
+    }
+    // Roots that are to wait for a time do so while the workflow is paused, too.
+    let later = push.delayed_until.filter(|&due| due > push.now);
+    if !push.paused || later.is_some() {
+        let from = later.unwrap_or(push.now);
+        let blueprint = space.blueprints.get(push.blueprint);
         let roots = blueprint.shape.indexes().filter(|&index| blueprint.shape.parents(index).len() == 0);
         let roots: smallvec::SmallVec<[_; 16]> = roots.collect();
         for index in roots {
-            space.open(TaskRef { slot, index }).make_ready(push.now, report);
+            let mut at = space.open(TaskRef { slot, index });
+            let delay = at.shape.options(index).delay_ms.unwrap_or(0);
+            at.ready_at(from.plus(delay), push.now, report);
         }
     }
     report.events.add(Event::WorkflowPushed);

@@ -1,8 +1,9 @@
 //! From drafts and files to shapes: everything that must be true of a DAG.
 
 use super::Shape;
-use crate::engine::draft::{Draft, Invalid, TaskOptions};
+use crate::engine::draft::{Draft, Invalid};
 use crate::engine::limits::{MAX_EDGES, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_TASKS, Settings};
+use crate::engine::options::TaskOptions;
 use crate::engine::restore::Impossible;
 use crate::engine::units::TaskIndex;
 use hashbrown::HashTable;

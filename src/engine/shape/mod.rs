@@ -19,7 +19,7 @@ mod check;
 
 pub use check::{Checked, distinct};
 
-use super::draft::TaskOptions;
+use super::options::TaskOptions;
 use super::packed;
 use super::units::TaskIndex;
 

@@ -1,7 +1,8 @@
 //! WF.COMPLETE, WF.FAIL and WF.EXTEND: what workers say with their tokens.
 
-use super::arguments::{Words, token};
-use super::{Kind, Model, Moment, Refusal, State};
+use super::arguments::{TEN_YEARS, Words, token};
+use super::attempt::{Fate, Wish};
+use super::{Model, Moment, Refusal, State};
 use crate::sim::tree::Tree;
 
 /// What a token leads to.
@@ -22,123 +23,163 @@ impl Model {
         Ok(if task.nonce == Some(token.nonce) { Found::Task(place, token.index) } else { Found::Stale })
     }
 
-    /// A worker says that its task ended; what is remembered of the type.
-    fn end_by_word(&mut self, place: usize, index: usize, state: State, now: u64) -> &mut Kind {
-        let time = self.workflows[place].not_before_push(now);
-        let task = &mut self.workflows[place].tasks[index];
-        task.go_on();
-        task.end(state, time);
-        let (Some(started), Some(finished)) = (task.started, task.finished) else { panic!("it ran") };
-        let kind = self.kinds.get_mut(&task.kind).expect("its type was pushed");
-        kind.runs.push(finished - started);
-        kind
-    }
-
     /// `WF.COMPLETE key token [RESULT value] [token [RESULT value] ...]`
     pub fn complete(&mut self, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Result<Tree, Refusal> {
-        let pairs = pairs(args, "RESULT", moment.settings.max_result_bytes)?;
-        self.one_by_one(&pairs, |model, place, index, result| {
+        let list = words(args, "RESULT", moment.settings.max_result_bytes)?;
+        self.one_by_one(&list, |model, place, index, word| {
             let task = &mut model.workflows[place].tasks[index];
             match task.state {
-                State::Running | State::Ready => {
-                    task.result = result.map(<[u8]>::to_vec);
-                    model.end_by_word(place, index, State::Completed, moment.now).completed += 1;
+                State::Running | State::Ready if !task.spent => {
+                    let (failures, lost) = (task.failures > 0, task.lost > 0);
+                    model.happened.extend(failures.then_some("a task that completes after failures"));
+                    model.happened.extend(lost.then_some("a task that completes after losses"));
+                    task.result = word.text.map(<[u8]>::to_vec);
+                    task.error = None;
+                    model.note_run(place, index, moment.now);
+                    let time = model.workflows[place].not_before_push(moment.now);
+                    let task = &mut model.workflows[place].tasks[index];
+                    task.end(State::Completed, time);
+                    model.kinds.get_mut(&task.kind).expect("its type was pushed").completed += 1;
                     model.advance(place, moment.now);
                     model.settle(place, moment.now);
                     1
                 }
                 State::Completed => 2,
-                State::Failed | State::Cancelled | State::Waiting => 0,
+                _ => {
+                    model.note_spent(place, index, "COMPLETE with a spent token");
+                    0
+                }
             }
         })
     }
 
-    /// `WF.FAIL key token [ERROR text] [token [ERROR text] ...]`
+    /// `WF.FAIL key token [ERROR text] [RETRY ms | NORETRY] [token ...]`
     pub fn fail(&mut self, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Result<Tree, Refusal> {
-        let pairs = pairs(args, "ERROR", moment.settings.max_error_bytes)?;
-        self.one_by_one(&pairs, |model, place, index, error| {
-            let task = &mut model.workflows[place].tasks[index];
+        let list = words(args, "ERROR", moment.settings.max_error_bytes)?;
+        self.one_by_one(&list, |model, place, index, word| {
+            let task = &model.workflows[place].tasks[index];
             match task.state {
-                State::Running | State::Ready => {
-                    task.error = error.map(<[u8]>::to_vec);
-                    model.end_by_word(place, index, State::Failed, moment.now).failed += 1;
-                    model.events.insert("task.failed");
-                    let time = model.workflows[place].not_before_push(moment.now);
-                    for other in &mut model.workflows[place].tasks {
-                        if matches!(other.state, State::Waiting | State::Ready) {
-                            other.end(State::Cancelled, time);
-                        }
+                State::Running | State::Ready if !task.spent => {
+                    let error = word.text.map(<[u8]>::to_vec);
+                    match model.fail_attempt(place, index, error, word.wish, moment) {
+                        Fate::Final => 1,
+                        Fate::Retried => 2,
                     }
-                    model.settle(place, moment.now);
-                    1
+                }
+                State::Delayed | State::Ready => {
+                    model.note("FAIL with a spent token");
+                    2
                 }
                 State::Failed => 1,
-                State::Completed | State::Cancelled | State::Waiting => 0,
+                _ => 0,
             }
         })
     }
 
     /// `WF.EXTEND key ms token [token ...]`
     pub fn extend(&mut self, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Result<Tree, Refusal> {
-        let mut words = Words(args);
-        let lease = words.number(1, 30 * 24 * 60 * 60 * 1000)?;
-        let mut tokens = vec![(words.need()?, None)];
-        while let Some(word) = words.next() {
-            tokens.push((word, None));
+        let mut rest = Words(args);
+        let lease = rest.number(1, 30 * 24 * 60 * 60 * 1000)?;
+        let mut list = vec![Word { token: rest.need()?, text: None, wish: Wish::None }];
+        while let Some(token) = rest.next() {
+            list.push(Word { token, text: None, wish: Wish::None });
         }
-        self.one_by_one(&tokens, |model, place, index, _| {
+        self.one_by_one(&list, |model, place, index, _| {
             let workflow = &mut model.workflows[place];
-            let stop = workflow.failed();
+            let stop = workflow.failed;
+            let task = &workflow.tasks[index];
+            if !matches!(task.state, State::Running | State::Ready) || task.spent {
+                model.note_spent(place, index, "EXTEND with a spent token");
+                return 0;
+            }
+            let timeout = task.options.timeout_ms.map(|timeout| task.started.expect("it ran") + timeout);
+            if timeout.is_some_and(|end| end <= moment.now) {
+                model.note("EXTEND after the timeout");
+                return 0;
+            }
             let ends = workflow.not_before_push(moment.now + lease);
             let task = &mut workflow.tasks[index];
-            match task.state {
-                State::Running | State::Ready => {
-                    task.go_on();
-                    task.state = State::Running;
-                    task.deadline = ends;
-                    if stop { 2 } else { 1 }
-                }
-                State::Completed | State::Failed | State::Cancelled | State::Waiting => 0,
-            }
+            task.go_on();
+            task.state = State::Running;
+            task.deadline = timeout.map_or(ends, |timeout| timeout.min(ends));
+            let cut = task.deadline < ends;
+            model.happened.extend(cut.then_some("EXTEND up to the timeout"));
+            if stop { 2 } else { 1 }
         })
+    }
+
+    fn note_spent(&mut self, place: usize, index: usize, what: &'static str) {
+        let task = &self.workflows[place].tasks[index];
+        let spent = task.spent && matches!(task.state, State::Delayed | State::Ready);
+        self.note_if(spent, what);
     }
 
     /// The codes of a list of tokens, each done before the next is looked at. Nothing is done when
     /// one of them is no token.
     fn one_by_one(
         &mut self,
-        pairs: &[(&[u8], Option<&[u8]>)],
-        mut one: impl FnMut(&mut Model, usize, usize, Option<&[u8]>) -> i64,
+        list: &[Word<'_>],
+        mut one: impl FnMut(&mut Model, usize, usize, &Word<'_>) -> i64,
     ) -> Result<Tree, Refusal> {
-        for (word, _) in pairs {
-            token(word)?;
+        for word in list {
+            token(word.token)?;
         }
         let mut codes = Vec::new();
-        for (word, text) in pairs {
-            codes.push(Tree::Int(match self.look_up(word)? {
+        for word in list {
+            codes.push(Tree::Int(match self.look_up(word.token)? {
                 Found::Unknown => -1,
                 Found::Stale => 0,
-                Found::Task(place, index) => one(self, place, index, *text),
+                Found::Task(place, index) => one(self, place, index, word),
             }));
         }
         Ok(Tree::Array(codes))
     }
 }
 
-/// A word of the arguments and, if the keyword followed, the text after that.
-type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
+/// A token and what was said with it.
+struct Word<'a> {
+    token: &'a [u8],
+    text: Option<&'a [u8]>,
+    wish: Wish,
+}
 
-fn pairs<'a>(args: &'a [Vec<u8>], keyword: &str, longest: u64) -> Result<Vec<Pair<'a>>, Refusal> {
-    let mut words = Words(args);
-    let mut pairs = Vec::new();
-    while let Some(word) = words.next() {
-        let text = if words.keyword(keyword) { Some(words.need()?) } else { None };
-        token(word)?;
-        pairs.push((word, text));
+/// Reads tokens, each with its options: a text after the keyword and, where things fail, what is to
+/// follow.
+fn words<'a>(args: &'a [Vec<u8>], keyword: &str, longest: u64) -> Result<Vec<Word<'a>>, Refusal> {
+    let mut rest = Words(args);
+    let mut list: Vec<Word<'a>> = Vec::new();
+    while !rest.0.is_empty() {
+        let fails = keyword == "ERROR";
+        match list.last_mut() {
+            Some(word) if rest.keyword(keyword) => {
+                if word.text.replace(rest.need()?).is_some() {
+                    return Err("ERR");
+                }
+            }
+            Some(word) if fails && (rest.has("RETRY") || rest.has("NORETRY")) => {
+                let wish = if rest.keyword("NORETRY") { Wish::NoRetry } else { rest.retry()? };
+                if std::mem::replace(&mut word.wish, wish) != Wish::None {
+                    return Err("ERR");
+                }
+            }
+            _ => {
+                let word = rest.need()?;
+                token(word)?;
+                list.push(Word { token: word, text: None, wish: Wish::None });
+            }
+        }
     }
-    if pairs.is_empty() {
+    if list.is_empty() {
         return Err("ERR");
     }
-    let fits = |(_, text): &Pair<'_>| text.is_none_or(|text| text.len() as u64 <= longest);
-    if pairs.iter().all(fits) { Ok(pairs) } else { Err("LIMIT") }
+    let fits = |word: &Word<'_>| word.text.is_none_or(|text| text.len() as u64 <= longest);
+    if list.iter().all(fits) { Ok(list) } else { Err("LIMIT") }
+}
+
+impl Words<'_> {
+    /// `RETRY ms`
+    fn retry(&mut self) -> Result<Wish, Refusal> {
+        self.keyword("RETRY");
+        Ok(Wish::Retry(self.number(0, TEN_YEARS)?))
+    }
 }

@@ -2,6 +2,9 @@
 
 use super::Refusal;
 
+/// The longest time that can be given, in milliseconds.
+pub const TEN_YEARS: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
+
 /// The words of a command that were not read yet.
 pub struct Words<'a>(pub &'a [Vec<u8>]);
 
@@ -29,11 +32,16 @@ impl<'a> Words<'a> {
 
     /// Reads a keyword if it comes next, in capitals or not.
     pub fn keyword(&mut self, keyword: &str) -> bool {
-        let found = self.0.first().is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()));
+        let found = self.has(keyword);
         if found {
             self.0 = &self.0[1..];
         }
         found
+    }
+
+    /// Whether a keyword comes next, in capitals or not.
+    pub fn has(&self, keyword: &str) -> bool {
+        self.0.first().is_some_and(|word| word.eq_ignore_ascii_case(keyword.as_bytes()))
     }
 }
 

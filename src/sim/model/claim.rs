@@ -34,7 +34,7 @@ impl Model {
                 return Err("ERR");
             }
         }
-        self.expire(moment);
+        self.sweep_due(moment);
         let mut claimed = Vec::new();
         while (claimed.len() as u64) < count {
             let Some((place, index)) = self.most_urgent(&kinds, max_priority) else { break };
@@ -73,11 +73,15 @@ impl Model {
         results: bool,
         moment: &mut Moment<'_>,
     ) -> Tree {
+        let usual = self.in_force("default-lease-ms", moment.settings);
         let workflow = &mut self.workflows[place];
         let ready = workflow.tasks[index].ready.expect("it was ready");
         let started = workflow.not_before_push(moment.now).max(ready);
-        let lease = lease.or(workflow.tasks[index].lease_ms).unwrap_or(moment.settings.default_lease_ms);
-        let deadline = workflow.not_before_push(moment.now + lease);
+        let options = &workflow.tasks[index].options;
+        let lease = lease.or(options.lease_ms).unwrap_or(usual);
+        let timeout = options.timeout_ms.map_or(u64::MAX, |timeout| started + timeout);
+        let deadline = workflow.not_before_push(moment.now + lease).min(timeout);
+        self.happened.extend((deadline == timeout).then_some("a lease up to the timeout"));
         let task = &mut workflow.tasks[index];
         if task.state == State::Ready {
             self.kinds.get_mut(&task.kind).expect("its type was pushed").waits.push(started - ready);
@@ -86,6 +90,7 @@ impl Model {
         task.attempts += 1;
         task.worker = Some(worker.to_vec());
         task.nonce = Some((moment.random)());
+        task.spent = false;
         task.deadline = deadline;
         task.started = Some(started);
         let token = workflow.token(index);
@@ -128,13 +133,23 @@ impl Model {
                 if task.state != State::Running || task.worker.as_deref() != Some(worker) {
                     continue;
                 }
-                if resume {
-                    reply.push(self.hand_out(place, index, worker, lease, false, moment));
-                } else {
-                    reply.push(Tree::Bulk(self.workflows[place].token(index)));
+                let token = self.workflows[place].token(index);
+                let poisoned = self.lose(place, index, moment);
+                if poisoned || !resume {
+                    // Taken back.
                     self.workflows[place].tasks[index].nonce = None;
-                    self.events.insert("task.recovered");
-                    self.back_to_ready(place, index, moment.now);
+                }
+                self.note_if(poisoned, if resume { "poison by RESUME" } else { "poison by WF.RECOVER" });
+                match (resume, poisoned) {
+                    (true, true) => {}
+                    (true, false) => reply.push(self.hand_out(place, index, worker, lease, false, moment)),
+                    (false, _) => {
+                        reply.push(Tree::Bulk(token));
+                        if !poisoned {
+                            self.events.insert("task.recovered");
+                            self.back_to_ready(place, index, moment.now);
+                        }
+                    }
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! A workflow document, read with a general JSON parser and checked rule by rule.
 
+use super::arguments::TEN_YEARS;
+use super::options::{self, Options};
 use super::{Moment, Refusal};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,8 +11,7 @@ pub struct DocumentTask {
     pub name: Vec<u8>,
     pub kind: Vec<u8>,
     pub payload: Vec<u8>,
-    pub priority: Option<u64>,
-    pub lease_ms: Option<u64>,
+    pub options: Options,
     pub parents: Vec<usize>,
 }
 
@@ -18,14 +19,30 @@ pub struct DocumentTask {
 pub struct Document {
     pub name: Vec<u8>,
     pub priority: Option<u64>,
+    pub timeout_ms: Option<u64>,
     pub tasks: Vec<DocumentTask>,
 }
 
-type Object = BTreeMap<String, Box<RawValue>>;
+/// The fields of an object of a document.
+pub type Object = BTreeMap<String, Box<RawValue>>;
 
-const FIELDS: [&str; 5] = ["name", "priority", "tasks", "workflow", "workflowid"];
-const TASK_FIELDS: [&str; 9] =
-    ["name", "type", "payload", "priority", "lease_ms", "parents", "children", "workflow", "workflowid"];
+const FIELDS: [&str; 7] = ["name", "priority", "tasks", "defaults", "timeout_ms", "workflow", "workflowid"];
+const TASK_FIELDS: [&str; 14] = [
+    "name",
+    "type",
+    "payload",
+    "priority",
+    "parents",
+    "children",
+    "lease_ms",
+    "max_attempts",
+    "max_deliveries",
+    "backoff",
+    "timeout_ms",
+    "delay_ms",
+    "workflow",
+    "workflowid",
+];
 /// What the ancestor's documents call their fields.
 const ANCESTOR: [&str; 9] =
     ["Name", "Tasks", "Type", "Payload", "Priority", "Parents", "Children", "Workflow", "WorkflowId"];
@@ -70,15 +87,12 @@ pub fn read(source: &[u8], moment: &Moment<'_>) -> Result<Document, Refusal> {
     if edges.len() as u64 > moment.settings.max_edges {
         return Err("LIMIT");
     }
+    let defaults = options::defaults(&top)?;
     let mut tasks = Vec::new();
     for (index, task) in objects.iter().enumerate() {
         let payload = payload(task)?;
         if payload.len() as u64 > moment.settings.max_payload_bytes {
             return Err("LIMIT");
-        }
-        let lease_ms: Option<u64> = field(task, "lease_ms")?;
-        if lease_ms.is_some_and(|lease| !(1..=30 * 24 * 60 * 60 * 1000).contains(&lease)) {
-            return Err("INVALID");
         }
         let kind: String = field(task, "type")?.unwrap_or_default();
         let parents = (0..objects.len()).filter(|&parent| edges.contains(&(parent, index)));
@@ -86,8 +100,7 @@ pub fn read(source: &[u8], moment: &Moment<'_>) -> Result<Document, Refusal> {
             name: names[index].clone().into_bytes(),
             kind: kind.into_bytes(),
             payload,
-            priority: priority(task)?,
-            lease_ms,
+            options: Options { priority: priority(task)?, ..options::read(task, &defaults)? },
             parents: parents.collect(),
         });
     }
@@ -95,7 +108,12 @@ pub fn read(source: &[u8], moment: &Moment<'_>) -> Result<Document, Refusal> {
         return Err("INVALID");
     }
     let name: Option<String> = field(&top, "name")?;
-    Ok(Document { name: name.unwrap_or_default().into_bytes(), priority: priority(&top)?, tasks })
+    Ok(Document {
+        name: name.unwrap_or_default().into_bytes(),
+        priority: priority(&top)?,
+        timeout_ms: options::ranged(&top, "timeout_ms", 1, TEN_YEARS)?,
+        tasks,
+    })
 }
 
 /// Fields under their own names, whichever of the two spellings they have.

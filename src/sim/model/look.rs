@@ -1,11 +1,15 @@
 //! WF.GET and WF.STATS: what people see.
 
-use super::{Kind, Model, Refusal, STATES, State, Task};
+use super::{Kind, Model, Moment, Refusal, STATES, State, Task, Workflow};
+use crate::engine::limits::Settings;
 use crate::sim::tree::Tree;
+
+/// A limit on bytes beyond this is never met here.
+pub const PLENTY: u64 = 1 << 24;
 
 impl Model {
     /// `WF.GET key id [TASKS]`
-    pub fn get(&self, args: &[Vec<u8>]) -> Result<Tree, Refusal> {
+    pub fn get(&self, args: &[Vec<u8>], moment: &Moment<'_>) -> Result<Tree, Refusal> {
         let tasks = match args {
             [_] => false,
             [_, word] if word.eq_ignore_ascii_case(b"TASKS") => true,
@@ -21,6 +25,9 @@ impl Model {
             ("priority", Tree::number(workflow.priority)),
             ("created", Tree::number(workflow.created)),
             ("finished", Tree::maybe(workflow.finished, Tree::number)),
+            ("deadline", Tree::maybe(workflow.deadline, Tree::number)),
+            ("expires", Tree::maybe(self.expires(place, moment.settings), Tree::number)),
+            ("error", Tree::maybe(workflow.error(), Tree::text)),
             ("size", Tree::number(workflow.tasks.len() as u64)),
             ("counts", counts(&mut workflow.tasks.iter())),
         ];
@@ -31,7 +38,8 @@ impl Model {
     }
 
     /// `WF.STATS key`
-    pub fn stats(&self, args: &[Vec<u8>], now: u64) -> Result<Tree, Refusal> {
+    pub fn stats(&self, args: &[Vec<u8>], moment: &Moment<'_>) -> Result<Tree, Refusal> {
+        let (now, settings) = (moment.now, moment.settings);
         if !args.is_empty() {
             return Err("ERR");
         }
@@ -40,13 +48,49 @@ impl Model {
         }
         let states = ["running", "paused", "completed", "failed", "cancelled"];
         let of_state = |state| self.workflows.iter().filter(|workflow| workflow.state() == state).count();
+        let all = || self.workflows.iter().flat_map(|workflow| &workflow.tasks);
+        let tasks = |state| all().filter(move |task| task.state == state);
         let types = self.kinds.iter().map(|(name, kind)| (Tree::text(name), self.type_map(name, kind, now)));
         Ok(Tree::map([
             ("workflows", Tree::map(states.map(|state| (state, Tree::number(of_state(state) as u64))))),
-            ("tasks", counts(&mut self.workflows.iter().flat_map(|workflow| &workflow.tasks))),
+            ("tasks", counts(&mut all())),
             ("paused", Tree::Int(i64::from(self.paused))),
+            ("delayed", Tree::number(tasks(State::Delayed).count() as u64)),
+            ("retrying", Tree::number(tasks(State::Delayed).filter(|task| task.attempts > 0).count() as u64)),
+            ("dead", Tree::number(tasks(State::Failed).count() as u64)),
+            ("next_due", self.next_due(settings, 0).not_before(now)),
+            ("lease_expiries", Tree::number(self.lifetime.lease_expiries)),
+            ("attempts_retried", Tree::number(self.lifetime.attempts_retried)),
+            ("tasks_timed_out", Tree::number(self.lifetime.tasks_timed_out)),
+            ("tasks_poisoned", Tree::number(self.lifetime.tasks_poisoned)),
+            ("workflows_timed_out", Tree::number(self.lifetime.workflows_timed_out)),
             ("types", Tree::Map(types.collect())),
         ]))
+    }
+
+    /// When something happens by itself next, if what would punish workers waits until `expire_from`.
+    pub fn next_due(&self, settings: &Settings, expire_from: u64) -> Tree {
+        let mut times = Vec::new();
+        for (place, workflow) in self.workflows.iter().enumerate() {
+            times.extend(self.expires(place, settings));
+            let deadline = workflow.deadline.filter(|_| workflow.is_live());
+            times.extend(deadline.map(|deadline| deadline.max(expire_from)));
+            times.extend(workflow.tasks.iter().filter_map(|task| match task.state {
+                State::Delayed if !workflow.paused => Some(task.due.1),
+                State::Running => Some(task.deadline.max(expire_from)),
+                _ => None,
+            }));
+        }
+        let next = times.into_iter().min();
+        let finished = self.finished().len() as u64;
+        if finished > self.in_force("retain-count", settings) {
+            return Tree::Int(0);
+        }
+        match next {
+            // They may be too many bytes already, in which case they go at once.
+            Some(_) if finished > 0 && self.in_force("retain-bytes", settings) < PLENTY => Tree::Whatever,
+            next => Tree::maybe(next, Tree::number),
+        }
     }
 
     fn type_map(&self, name: &[u8], kind: &Kind, now: u64) -> Tree {
@@ -57,7 +101,7 @@ impl Model {
             ("paused", Tree::Int(i64::from(kind.paused))),
             ("ready", Tree::number(of_state(State::Ready).count() as u64)),
             ("running", Tree::number(of_state(State::Running).count() as u64)),
-            ("delayed", Tree::Int(0)),
+            ("delayed", Tree::number(of_state(State::Delayed).count() as u64)),
             ("oldest_ready_ms", Tree::maybe(oldest, |oldest| age(oldest, kind, now))),
             ("completed", Tree::number(kind.completed)),
             ("failed", Tree::number(kind.failed)),
@@ -101,12 +145,19 @@ fn counts(tasks: &mut dyn Iterator<Item = &Task>) -> Tree {
 
 fn task_map(task: &Task) -> Tree {
     // The beginning of the attempt that runs, or that ended the task; not of one whose lease ran out.
-    let started = task.started.filter(|_| !matches!(task.state, State::Waiting | State::Ready));
+    let started =
+        task.started.filter(|_| !matches!(task.state, State::Waiting | State::Delayed | State::Ready));
+    let due = (task.state == State::Delayed).then_some(task.due.1);
+    let deadline = (task.state == State::Running).then_some(task.deadline);
     Tree::map([
         ("name", Tree::text(&task.name)),
         ("type", Tree::text(&task.kind)),
         ("state", Tree::text(state_name(task))),
         ("attempts", Tree::number(task.attempts)),
+        ("failures", Tree::number(task.failures)),
+        ("lost", Tree::number(task.lost)),
+        ("due", Tree::maybe(due, Tree::number)),
+        ("deadline", Tree::maybe(deadline, Tree::number)),
         ("worker", Tree::maybe(task.worker.as_ref(), Tree::text)),
         ("ready", Tree::maybe(task.ready, Tree::number)),
         ("started", Tree::maybe(started, Tree::number)),
@@ -114,6 +165,14 @@ fn task_map(task: &Task) -> Tree {
         ("error", Tree::maybe(task.error.as_ref(), Tree::text)),
         ("result", Tree::maybe(task.result.as_ref(), Tree::text)),
     ])
+}
+
+impl Workflow {
+    /// Why it failed, if that was not a task.
+    fn error(&self) -> Option<String> {
+        let timeout = self.timeout_ms.filter(|_| self.timed_out);
+        timeout.map(|timeout| format!("timed out after {timeout} ms"))
+    }
 }
 
 fn state_name(task: &Task) -> &'static str {

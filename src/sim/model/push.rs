@@ -1,6 +1,6 @@
 //! WF.PUSH and WF.DELETE: workflows come and go.
 
-use super::arguments::Words;
+use super::arguments::{TEN_YEARS, Words};
 use super::{Model, Moment, Refusal, State, Task, Workflow, document};
 use crate::sim::tree::Tree;
 
@@ -8,11 +8,14 @@ use crate::sim::tree::Tree;
 const LARGEST_INTEGER_ID: u64 = 9_223_372_036_854_775_806;
 
 impl Model {
-    /// `WF.PUSH key workflow [ID id] [NX] [INPUT value] [PRIORITY p] [PAUSED]`
+    /// `WF.PUSH key workflow [ID id] [NX] [INPUT value] [PRIORITY p] [PAUSED] [DELAY ms | AT unix-ms]
+    /// [TIMEOUT ms] [RETAIN ms]`
     pub fn push(&mut self, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Result<Tree, Refusal> {
         let mut words = Words(args);
         let source = words.need()?;
+        let now = moment.now;
         let (mut id, mut nx, mut input, mut priority, mut paused) = (None, false, None, None, false);
+        let (mut start, mut timeout, mut retain) = (None, None, None);
         while !words.0.is_empty() {
             if words.keyword("ID") {
                 id = Some(words.need()?.to_vec());
@@ -24,6 +27,19 @@ impl Model {
                 priority = Some(words.number(0, 16_777_215)?);
             } else if words.keyword("PAUSED") {
                 paused = true;
+            } else if words.has("DELAY") || words.has("AT") {
+                let (base, name) = if words.has("AT") { (0, "AT") } else { (now, "DELAY") };
+                words.keyword(name);
+                let time = base + words.number(0, now - base + TEN_YEARS)?;
+                if start.replace(time).is_some() {
+                    return Err("ERR");
+                }
+            } else if words.keyword("TIMEOUT") {
+                if timeout.replace(words.number(1, TEN_YEARS)?).is_some() {
+                    return Err("ERR");
+                }
+            } else if words.keyword("RETAIN") {
+                retain = Some(words.number(0, TEN_YEARS)?);
             } else {
                 return Err("ERR");
             }
@@ -57,14 +73,18 @@ impl Model {
                 name: task.name,
                 kind: task.kind,
                 payload: task.payload,
-                priority: task.priority.unwrap_or(workflow_priority),
-                lease_ms: task.lease_ms,
+                priority: task.options.priority.unwrap_or(workflow_priority),
+                options: task.options,
                 parents: task.parents,
                 state: State::Waiting,
                 attempts: 0,
+                failures: 0,
+                lost: 0,
                 worker: None,
                 nonce: None,
+                spent: false,
                 deadline: 0,
+                due: (0, 0),
                 ready: None,
                 started: None,
                 finished: None,
@@ -73,19 +93,47 @@ impl Model {
             }
         });
         let tasks = tasks.collect();
+        // A time that has passed is no delay.
+        self.note_if(start.is_some_and(|start| start < now), "AT in the past");
+        self.note_if(timeout.is_some() && document.timeout_ms.is_some(), "TIMEOUT over the document's");
+        let start = start.map_or(now, |start| start.max(now));
+        self.note_if(start > now && paused, "a delay of a paused workflow");
+        let timeout_ms = timeout.or(document.timeout_ms);
+        self.pushed += 1;
         self.workflows.push(Workflow {
             id: id.clone(),
+            serial: self.pushed,
             name: document.name,
             priority: workflow_priority,
             input,
             paused,
-            created: moment.now,
+            failed: false,
+            timed_out: false,
+            created: now,
             finished: None,
+            timeout_ms,
+            deadline: timeout_ms.map(|timeout| start + timeout),
+            retain_ms: retain,
             tasks,
         });
-        self.advance(self.workflows.len() - 1, moment.now);
+        let place = self.workflows.len() - 1;
+        if start > now {
+            self.delay_roots(place, start, now);
+        }
+        self.advance(place, now);
         self.events.insert("workflow.pushed");
         Ok(Tree::Bulk(id))
+    }
+
+    /// The tasks without parents wait until a time, and then as long as their own `delay_ms` says.
+    fn delay_roots(&mut self, place: usize, start: u64, now: u64) {
+        for index in 0..self.workflows[place].tasks.len() {
+            let task = &self.workflows[place].tasks[index];
+            if task.parents.is_empty() {
+                let due = start + task.options.delay_ms.unwrap_or(0);
+                self.wait_until(place, index, (due, due), now);
+            }
+        }
     }
 
     /// `WF.DELETE key id [id ...]`

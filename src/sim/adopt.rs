@@ -1,0 +1,99 @@
+//! What the model leaves open and learns from the module, after a look whether it is within what the
+//! contract allows: the moment that was drawn when a backoff has a jitter, and which finished
+//! workflows go when there are too many, or too many bytes of them.
+
+use super::model::{Model, PLENTY, State};
+use super::step::Step;
+use super::tree::{self, Tree};
+use super::world::{World, run};
+use crate::commands::call::Outcome;
+use crate::engine::ids::Id;
+
+impl World {
+    /// Learns from the primary what the model could not know.
+    pub fn adopt(&mut self, step: &Step) -> Result<(), String> {
+        self.adopt_removals()?;
+        for place in 0..self.model.workflows.len() {
+            let open = |world: &World, index: usize| {
+                let task = &world.model.workflows[place].tasks[index];
+                task.state == State::Delayed && task.due.0 < task.due.1
+            };
+            let indexes = 0..self.model.workflows[place].tasks.len();
+            let indexes: Vec<usize> = indexes.filter(|&index| open(self, index)).collect();
+            if indexes.is_empty() {
+                continue;
+            }
+            let shown = self.look(&self.model.workflows[place].id.clone(), step)?;
+            let tasks = shown.field("tasks").map_or(&[][..], Tree::elements);
+            for index in indexes {
+                let task = &mut self.model.workflows[place].tasks[index];
+                let Some(&Tree::Int(due)) = tasks.get(index).and_then(|task| task.field("due")) else {
+                    return Err(format!(
+                        "a task whose attempt failed is not delayed: {:?}",
+                        tasks.get(index)
+                    ));
+                };
+                let (from, until) = task.due;
+                if !(from..=until).contains(&(due as u64)) {
+                    return Err(format!("an attempt is due at {due}, should be in {from}..={until}"));
+                }
+                task.due = (due as u64, due as u64);
+                self.model.happened.insert("a drawn jitter");
+            }
+        }
+        Ok(())
+    }
+
+    /// WF.GET of a workflow on the primary.
+    fn look(&mut self, id: &[u8], step: &Step) -> Result<Tree, String> {
+        let mut out = Outcome::default();
+        let args = [id.to_vec(), b"TASKS".to_vec()];
+        run("WF.GET", &args, &mut self.primary, step, false, &self.settings, &mut out)
+            .map_err(|error| format!("WF.GET: {error:?}"))?;
+        tree::read(&out.reply)
+    }
+
+    /// Too many finished workflows, or too many bytes of them: the oldest go, and no more than must.
+    fn adopt_removals(&mut self) -> Result<(), String> {
+        if !std::mem::take(&mut self.model.swept) {
+            return Ok(());
+        }
+        let Some(primary) = &self.primary else { return Ok(()) };
+        let model = &self.model;
+        let is_there = |place: &usize| primary.find(Id::of(&model.workflows[*place].id)).is_some();
+        let (left, gone): (Vec<usize>, Vec<usize>) = model.finished().into_iter().partition(is_there);
+        let finished = |place: &usize| model.workflows[*place].finished;
+        if gone.iter().map(finished).max() > left.iter().map(finished).min() && !left.is_empty() {
+            return Err("a finished workflow went before an older one".to_owned());
+        }
+        let allowed = model.in_force("retain-count", &self.settings) as usize;
+        if left.len() > allowed {
+            return Err(format!("{} finished workflows are kept, allowed are {allowed}", left.len()));
+        }
+        let too_many = (left.len() + gone.len()).saturating_sub(allowed);
+        let allowed_bytes = model.in_force("retain-bytes", &self.settings);
+        let bytes: u64 = left.iter().map(|&place| at_least_bytes(model, place)).sum();
+        if bytes > allowed_bytes {
+            return Err(format!(
+                "finished workflows have {bytes} bytes or more, allowed are {allowed_bytes}"
+            ));
+        }
+        if gone.len() > too_many && allowed_bytes >= PLENTY {
+            return Err(format!("{} finished workflows went, only {too_many} had to", gone.len()));
+        }
+        if too_many > 0 {
+            self.model.happened.insert("a removal by number");
+        }
+        if gone.len() > too_many {
+            self.model.happened.insert("a removal by bytes");
+        }
+        self.model.remove(gone);
+        Ok(())
+    }
+}
+
+/// Bytes that a workflow cannot do without.
+fn at_least_bytes(model: &Model, place: usize) -> u64 {
+    let tasks = model.workflows[place].tasks.iter();
+    tasks.map(|task| (1 + task.payload.len() + task.result.as_ref().map_or(0, Vec::len)) as u64).sum()
+}

@@ -1,0 +1,125 @@
+//! The commands that have to do with time: what failed runs again, lists, settings of a space.
+
+use super::{Act, MOST, Operations, words};
+use crate::sim::documents::TYPES;
+use crate::sim::model::State;
+use crate::sim::world::World;
+
+impl Operations {
+    /// `WF.RETRY`, mostly of a workflow that has failed.
+    pub fn retry(&mut self, world: &World) -> Vec<Vec<u8>> {
+        let failed: Vec<_> =
+            world.model.workflows.iter().filter(|workflow| workflow.has_failed_task()).collect();
+        let timed_out = world.model.workflows.iter().filter(|workflow| workflow.timed_out);
+        let candidates: Vec<_> = failed.into_iter().chain(timed_out).collect();
+        let random = &mut self.random;
+        if candidates.is_empty() || random.one_in(8) {
+            let bad: [&[&str]; 4] = [&["TASK"], &["TASK", "t0"], &["TASK", "t0", "t1"], &[]];
+            let bad: &&[&str] = random.pick(&bad);
+            let bad = words(bad);
+            return [words(&["WF.RETRY"]), vec![self.known_id(world)], bad].concat();
+        }
+        let workflow = *random.pick(&candidates);
+        let mut command = [words(&["WF.RETRY"]), vec![workflow.id.clone()]].concat();
+        if random.one_in(2) {
+            let failed = workflow.tasks.iter().filter(|task| task.state == State::Failed);
+            let mut names: Vec<_> = failed.map(|task| task.name.clone()).collect();
+            if names.is_empty() || random.one_in(8) {
+                names =
+                    workflow.tasks.iter().map(|task| task.name.clone()).chain([b"nobody".to_vec()]).collect();
+            }
+            command.extend([b"task".to_vec(), random.pick(&names).clone()]);
+        }
+        command
+    }
+
+    /// A listing that begins, goes on, or is read to its end at once.
+    pub fn listing(&mut self, world: &World) -> Act {
+        match self.random.below(8) {
+            0..4 if world.is_listing() => Act::ListOn,
+            0..6 => Act::List(self.filter()),
+            6 => {
+                let mut list = self.filter();
+                let bad: [&[&str]; 7] = [
+                    &["STATE", "lost"],
+                    &["COUNT", "0"],
+                    &["COUNT", "1000001"],
+                    &["CURSOR", "next"],
+                    &["OLDER", "-1"],
+                    &["TYPE"],
+                    &["SORTED"],
+                ];
+                let bad: &&[&str] = self.random.pick(&bad);
+                list.extend(words(bad));
+                Act::Command(list)
+            }
+            _ => Act::ListAll(self.filter()),
+        }
+    }
+
+    /// `WF.LIST`
+    pub fn filter(&mut self) -> Vec<Vec<u8>> {
+        let random = &mut self.random;
+        let failed = random.one_in(2);
+        let mut filter = words(if failed { &["WF.LIST", "failed"] } else { &["WF.LIST"] });
+        if !failed && random.one_in(3) {
+            let state = *random.pick(&["running", "paused", "completed", "FAILED", "cancelled"]);
+            filter.extend(words(&["STATE", state]));
+        }
+        if random.one_in(4) {
+            filter.extend(words(&["TYPE", if random.one_in(6) { "none" } else { *random.pick(&TYPES) }]));
+        }
+        if random.one_in(4) {
+            filter.extend(words(&["PREFIX", *random.pick(&["", "n", "nightly", "x"])]));
+        }
+        for (name, odds) in [("OLDER", 6), ("newer", 6)] {
+            if random.one_in(odds) {
+                filter.extend(words(&[name, *random.pick(&["0", "100", "5000", "100000000", MOST])]));
+            }
+        }
+        if random.one_in(2) {
+            filter.extend(words(&["COUNT", *random.pick(&["1", "2", "3", "20"])]));
+        }
+        filter
+    }
+
+    /// `WF.CONFIG`
+    pub fn configure(&mut self) -> Vec<Vec<u8>> {
+        let random = &mut self.random;
+        if random.one_in(3) {
+            let pattern =
+                *random.pick(&["*", "retain-*", "default-max-attempts", "*-ms", "none", "retain-?????"]);
+            return words(&["WF.CONFIG", "GET", pattern]);
+        }
+        let mut command = words(&["WF.CONFIG", "set"]);
+        let mut settings: Vec<(&str, &[&str])> = vec![
+            ("default-lease-ms", &["1", "300", "60000", "default"]),
+            ("default-max-attempts", &["1", "2", "3", "65535", "default"]),
+            ("default-max-deliveries", &["1", "2", "3", "default"]),
+            ("retain-completed-ms", &["0", "1000", "3600000", MOST, "default"]),
+            ("retain-failed-ms", &["0", "1000", "3600000", MOST, "DEFAULT"]),
+            ("retain-count", &["0", "1", "2", "3", "4294967295", "default", "default"]),
+            ("retain-bytes", &["0", "2000", "100000000", "1099511627776", "default", "default"]),
+        ];
+        for _ in 0..1 + random.below(2) {
+            let (name, values) = settings.swap_remove(random.below(settings.len() as u64) as usize);
+            command.extend(words(&[name, *random.pick(values)]));
+        }
+        if random.one_in(8) {
+            let bad: [&[&str]; 9] = [
+                &["default-lease-ms", "0"],
+                &["default-max-attempts", "65536"],
+                &["default-max-deliveries", "-1"],
+                &["retain-completed-ms", "315360000001"],
+                &["retain-count", "4294967296"],
+                &["retain-bytes", "1099511627777"],
+                &["retain-bytes"],
+                &["max-tasks", "5"],
+                &["colour", "red"],
+            ];
+            let bad: &&[&str] = random.pick(&bad);
+            command.extend(words(bad));
+        }
+        command
+    }
+}

@@ -1,0 +1,145 @@
+//! What must have happened, or it was not tested.
+
+use super::Tally;
+use crate::sim::step::Act;
+
+impl Tally {
+    /// What of the contract never happened.
+    pub fn missing(&self) -> Vec<String> {
+        let answers =
+            WANTED.iter().flat_map(|(name, answers)| answers.iter().map(move |answer| (*name, *answer)));
+        let answers = answers
+            .filter(|(name, answer)| !self.answers.contains_key(&((*name).to_owned(), (*answer).to_owned())));
+        let events = crate::engine::report::Event::ALL.into_iter().map(|event| event.name());
+        let events = events.filter(|event| !self.events.contains_key(event));
+        let mut missing: Vec<String> = answers.map(|(name, answer)| format!("{name} -> {answer}")).collect();
+        missing.extend(events.map(str::to_owned));
+        let happenings = HAPPENINGS.iter().map(|what| (*what).to_owned());
+        let disturbances =
+            DISTURBANCES.iter().flat_map(|act| WAITS.iter().map(move |wait| format!("{act} during {wait}")));
+        missing.extend(happenings.chain(disturbances).filter(|what| !self.happenings.contains_key(what)));
+        for (what, count) in [
+            ("an expired lease", self.expired),
+            ("a waiting client that was served", self.served),
+            ("a reload", self.reloads),
+            ("a rewrite", self.rewrites),
+            ("a replay", self.replays),
+            ("a copy", self.copies),
+            ("a failover", self.failovers),
+            ("stray effects that were refused", self.stray[1]),
+            ("a damaged file that was refused", self.corrupt[1]),
+        ] {
+            if count == 0 {
+                missing.push(what.to_owned());
+            }
+        }
+        missing
+    }
+}
+
+/// Every command, and every kind of answer that the contract gives it.
+const WANTED: &[(&str, &[&str])] = &[
+    ("WF.PUSH", &["ok", "nil", "INVALID", "EXISTS", "LIMIT", "ERR", "WRONGTYPE"]),
+    ("WF.CLAIM", &["tasks", "with results", "empty", "blocks", "ERR", "WRONGTYPE"]),
+    ("WF.COMPLETE", &["1", "2", "0", "-1", "ERR", "LIMIT", "WRONGTYPE"]),
+    ("WF.FAIL", &["1", "2", "0", "-1", "ERR", "LIMIT", "WRONGTYPE"]),
+    ("WF.EXTEND", &["1", "2", "0", "-1", "ERR", "WRONGTYPE"]),
+    ("WF.PAUSE", &["n", "0", "ERR", "LIMIT", "WRONGTYPE"]),
+    ("WF.RELEASE", &["n", "0", "ERR", "WRONGTYPE"]),
+    ("WF.RECOVER", &["tokens", "tasks", "empty", "ERR", "WRONGTYPE"]),
+    ("WF.GET", &["map", "map with tasks", "nil", "ERR", "WRONGTYPE"]),
+    ("WF.DELETE", &["n", "0", "WRONGTYPE"]),
+    ("WF.STATS", &["map", "nil", "ERR", "WRONGTYPE"]),
+    ("WF.RETRY", &["1", "0", "-1", "ERR", "WRONGTYPE"]),
+    ("WF.LIST", &["ERR", "WRONGTYPE"]),
+    ("WF.CONFIG", &["ok", "map", "ERR", "WRONGTYPE"]),
+    ("WF.APPLY", &["ERR"]),
+];
+
+/// What befalls the servers.
+const DISTURBANCES: [&str; 6] =
+    ["a restart", "a restart of the replica", "a promotion", "a rewritten file", "a replay", "a copy"];
+
+/// During each of these waits.
+const WAITS: [&str; 11] = [
+    "a delay",
+    "a backoff",
+    "a retry that is ready",
+    "an attempt with a timeout",
+    "another attempt",
+    "another delivery",
+    "a workflow with a deadline",
+    "a timed-out workflow",
+    "a workflow that runs again",
+    "a finished workflow",
+    "a setting of its own",
+];
+
+/// The name of what an act does to the servers.
+pub fn disturbance(act: &Act) -> Option<&'static str> {
+    Some(match act {
+        Act::ReloadPrimary => DISTURBANCES[0],
+        Act::ReloadReplica => DISTURBANCES[1],
+        Act::Failover => DISTURBANCES[2],
+        Act::Rewrite => DISTURBANCES[3],
+        Act::Replay => DISTURBANCES[4],
+        Act::Copy => DISTURBANCES[5],
+        _ => return None,
+    })
+}
+
+/// Every outcome that time has.
+const HAPPENINGS: &[&str] = &[
+    "a delay",
+    "a delay that is over",
+    "a delay that is over in a paused workflow",
+    "a delay of a paused workflow",
+    "AT in the past",
+    "a delayed task that is cancelled",
+    "a backoff",
+    "a backoff that is over",
+    "a drawn jitter",
+    "an attempt that is retried at once",
+    "an attempt that failed in a failed workflow",
+    "a late failure that is retried",
+    "a task whose attempts are used up",
+    "RETRY",
+    "RETRY of a task whose attempts are used up",
+    "NORETRY",
+    "FAIL with a spent token",
+    "COMPLETE with a spent token",
+    "EXTEND with a spent token",
+    "EXTEND up to the timeout",
+    "EXTEND after the timeout",
+    "a lease up to the timeout",
+    "a timeout that is retried",
+    "a timeout that is final",
+    "a task that completes after failures",
+    "a task that completes after losses",
+    "a delivery lost in a failed workflow",
+    "a poisoned task",
+    "poison by WF.RECOVER",
+    "poison by RESUME",
+    "TIMEOUT over the document's",
+    "a workflow that timed out",
+    "a workflow that timed out and runs down",
+    "a paused workflow that timed out",
+    "a retry of a timed-out workflow",
+    "a retry of what runs down",
+    "a retry that leaves a failed task",
+    "a retry of nothing",
+    "a cancelled task that stays so",
+    "a workflow that fails again by a task that was left",
+    "a removal by age",
+    "a removal by RETAIN",
+    "a removal by number",
+    "a removal by bytes",
+    "a lease moved along with the clock",
+    "a deadline moved along with the clock",
+    "a setting set back",
+    "a listing: on a missing key",
+    "a listing: workflows",
+    "a listing: dead letters",
+    "a listing: several pages while things changed",
+    "a listing: several pages and a restart",
+];
