@@ -251,7 +251,7 @@ def test_a_replica_removes_nothing_by_itself(fresh_server: Callable[..., Server]
     primary = fresh_server()
     replica = fresh_server(replica_of=primary)
     jobs, copy = Space(primary.client(), "jobs"), Space(replica.client(), "jobs")
-    wid = finish(jobs, None, "RETAIN", 200)
+    wid = finish(jobs, None, "RETAIN", 2_000)
     replica.wait_in_sync(primary)
     primary.kill9()
     expires = copy.get(wid)["expires"]

@@ -17,6 +17,8 @@ const CHUNK: usize = 128;
 pub struct OrderedSet {
     chunks: VecDeque<Chunk>,
     len: usize,
+    /// The chunk that was changed last: a batch stays near it.
+    last: usize,
 }
 
 impl OrderedSet {
@@ -58,6 +60,7 @@ impl OrderedSet {
             Some(last) if last.first() <= key => self.chunks.len() - 1,
             Some(_) => self.chunk_of(key).unwrap_or(0),
         };
+        self.last = at;
         let chunk = &mut self.chunks[at];
         let Err(place) = chunk.find(key) else { return false };
         self.len += 1;
@@ -87,6 +90,7 @@ impl OrderedSet {
                 None => return false,
             },
         };
+        self.last = at;
         let chunk = &mut self.chunks[at];
         let Ok(place) = chunk.find(key) else { return false };
         chunk.remove(place);
@@ -114,6 +118,10 @@ impl OrderedSet {
 
     /// The only chunk that can hold `key`: the last that does not begin behind it.
     fn chunk_of(&self, key: u128) -> Option<usize> {
+        let begins_by = |at: usize| self.chunks.get(at).is_some_and(|chunk| chunk.first() <= key);
+        if begins_by(self.last) && !begins_by(self.last + 1) {
+            return Some(self.last);
+        }
         self.chunks.partition_point(|chunk| chunk.first() <= key).checked_sub(1)
     }
 

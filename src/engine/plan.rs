@@ -10,6 +10,7 @@ use super::limits::{MAX_SEQUENCE, MAX_WORKERS, Settings};
 use super::shape::{Checked, Shape};
 use super::space::Space;
 use super::units::{BlueprintId, Slot, TaskRef, TypeId};
+use smallvec::SmallVec;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -104,17 +105,15 @@ pub fn claimable(space: &Space, wanted: Wanted<'_>, count: usize, max_priority: 
     let takes = |key: u128| keys::priority_of(key) <= max_priority;
     let open = |id: TypeId| space.head(id).is_some_and(takes);
     let queue = |id: TypeId| space.types.at(id).queue.iter().take_while(move |&key| takes(key));
-    // The common claim wants one type and needs no merging.
-    if let Wanted::Types(&[id]) = wanted {
-        if open(id) {
-            picked.extend(queue(id).take(count).map(keys::task_of_ready));
-        }
-        return picked;
-    }
-    let ids: Vec<TypeId> = match wanted {
+    let ids: SmallVec<[TypeId; 8]> = match wanted {
         Wanted::Any => space.claimable_types().filter(|&id| open(id)).collect(),
         Wanted::Types(ids) => ids.iter().copied().filter(|&id| open(id)).collect(),
     };
+    // Mostly there are tasks of one type, and nothing to merge.
+    if let [id] = ids[..] {
+        picked.extend(queue(id).take(count).map(keys::task_of_ready));
+        return picked;
+    }
     let mut queues: Vec<_> = ids.into_iter().map(queue).collect();
     let mut heads: BinaryHeap<Reverse<(u128, usize)>> = queues
         .iter_mut()

@@ -50,22 +50,29 @@ pub fn latest(created: Millis) -> Millis {
     created.plus((1 << 40) - 2)
 }
 
+fn offset(time: Option<Millis>, created: Millis) -> [u8; 5] {
+    let offset = time.map_or(0, |time| time.min(latest(created)).since(created) + 1);
+    offset.to_le_bytes()[..5].try_into().expect("five bytes")
+}
+
 impl PackedRun {
     /// Packs a run of a workflow pushed at `created`. Times outside of what fits are moved to its
     /// ends; `apply` has done so already.
     pub fn pack(run: Run, created: Millis) -> PackedRun {
-        let offset = |time: Option<Millis>| -> [u8; 5] {
-            let offset = time.map_or(0, |time| time.min(latest(created)).since(created) + 1);
-            offset.to_le_bytes()[..5].try_into().expect("five bytes")
-        };
         PackedRun {
             nonce: run.nonce.0,
             attempt: run.attempt.min(MAX_ATTEMPT) as u16,
             worker: run.worker.0.to_le_bytes()[..3].try_into().expect("three bytes"),
-            ready: offset(run.ready),
-            started: offset(run.started),
-            finished: offset(run.finished),
+            ready: offset(run.ready, created),
+            started: offset(run.started, created),
+            finished: offset(run.finished, created),
         }
+    }
+
+    /// Changes when the task became ready and when it ended.
+    pub fn set_times(&mut self, ready: Option<Millis>, finished: Option<Millis>, created: Millis) {
+        self.ready = offset(ready, created);
+        self.finished = offset(finished, created);
     }
 
     /// The random part of the newest token, if there ever was one.

@@ -7,15 +7,15 @@
 //! - Stepped back, it is not followed. The module's time goes on at nine tenths of the speed until
 //!   the wall clock has caught up, so leases and delays take a ninth longer and nothing stalls.
 //! - Stepped ahead, it is followed, so that what was asked for at a time happens at that time. But
-//!   what leases and deadlines had left they keep: nothing of the kind runs out before [`schedule`]
-//!   has moved them by the step.
+//!   what leases and deadlines had left they keep: before anything else happens to a space they are
+//!   moved by the step, and [`super::schedule`] moves them where nothing happens.
 //! - When the server itself stood still, nobody could extend a lease: the grace period begins.
 //!
 //! A step is told from a clock that runs by comparing with the monotonic clock. The common reading
 //! costs two atomic accesses; a look at the monotonic clock is taken ten times a second and whenever
 //! the wall clock moved by more than half a second, or back.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,12 +41,20 @@ struct Clock {
     time: Duration,
     /// The wall clock is behind.
     behind: bool,
-    ahead: Option<Ahead>,
+    /// Steps ahead that have not been made good everywhere yet.
+    ahead: Vec<Ahead>,
+    /// How many there were.
+    steps: u64,
 }
+
+/// Whether there are such steps.
+static AHEAD: AtomicBool = AtomicBool::new(false);
 
 /// The wall clock was stepped ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ahead {
+    /// Which step it was, from 1.
+    pub number: u64,
     /// What it should have shown.
     pub from: Millis,
     /// By how many milliseconds it showed more.
@@ -73,7 +81,8 @@ pub fn look(wall: u64) -> Millis {
     let last = Duration::from_millis(LAST.load(Relaxed));
     let wall = Duration::from_millis(wall);
     let (time, stood_still) = with_clock(|clock| {
-        let known = clock.get_or_insert(Clock { at: now, time: wall, behind: false, ahead: None });
+        let known =
+            clock.get_or_insert(Clock { at: now, time: wall, behind: false, ahead: vec![], steps: 0 });
         let passed = now.duration_since(known.at);
         let expected = known.time + passed;
         if wall > expected + STEP {
@@ -101,18 +110,15 @@ pub fn look(wall: u64) -> Millis {
     time
 }
 
-/// Several steps become one before they are made good.
 fn step_ahead(clock: &mut Clock, expected: Duration, by: Duration) {
     let by = by.as_millis() as u64;
     log_anywhere(
         Level::Notice,
         &format!("the clock was set ahead by {by} ms: leases and deadlines are moved along"),
     );
-    let from = Millis(expected.as_millis() as u64);
-    clock.ahead = Some(match clock.ahead {
-        None => Ahead { from, by },
-        Some(before) => Ahead { from: before.from, by: before.by + by },
-    });
+    clock.steps += 1;
+    clock.ahead.push(Ahead { number: clock.steps, from: Millis(expected.as_millis() as u64), by });
+    AHEAD.store(true, Relaxed);
 }
 
 /// Whether the wall clock is behind the module's time, and the server's timers stand still.
@@ -120,16 +126,23 @@ pub fn is_behind() -> bool {
     with_clock(|clock| clock.as_ref().is_some_and(|clock| clock.behind))
 }
 
-/// The step ahead that has not been made good yet.
-pub fn ahead() -> Option<Ahead> {
-    with_clock(|clock| clock.as_ref().and_then(|clock| clock.ahead))
+/// The steps ahead that have not been made good everywhere, after the one of that number.
+pub fn ahead(after: u64) -> Vec<Ahead> {
+    if !AHEAD.load(Relaxed) {
+        return Vec::new();
+    }
+    let newer = |step: &Ahead| step.number > after;
+    with_clock(|clock| {
+        clock.as_ref().map_or_else(Vec::new, |clock| clock.ahead.iter().copied().filter(newer).collect())
+    })
 }
 
-/// It has been made good, or is somebody else's business.
+/// They have been made good, or are somebody else's business.
 pub fn forget_ahead() {
+    AHEAD.store(false, Relaxed);
     with_clock(|clock| {
         if let Some(clock) = clock {
-            clock.ahead = None;
+            clock.ahead.clear();
         }
     });
 }

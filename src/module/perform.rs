@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::answer;
 use super::blocking;
+use super::clock;
 use super::grace;
 use super::info::COUNTERS;
 use super::key::{Holds, KeyName, Mode, OpenKey, Target};
@@ -24,6 +25,7 @@ use super::value::SpaceValue;
 use super::wake;
 use crate::commands::call::{Call, CommandError, Outcome, Value};
 use crate::commands::spec::{Access, Spec};
+use crate::commands::sweep;
 use crate::engine::units::Millis;
 
 /// Under which conditions something runs on a space.
@@ -53,6 +55,7 @@ pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
         return answer::wrong_arity(ctx);
     }
     let flags = ctx.flags();
+    let may_work = flags.may_work();
     let mode = match spec.access {
         Access::Read => Mode::Look,
         Access::Update | Access::Insert | Access::Delete => Mode::Change,
@@ -62,12 +65,12 @@ pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
         args: &args,
         mode,
         now: command_time(),
-        expire_from: (mode == Mode::Change && flags.may_work()).then(grace::expire_from),
+        expire_from: (mode == Mode::Change && may_work).then(grace::expire_from),
         replayed: flags.replayed(),
         may_block: flags.may_block(),
     };
     let target = Target { db: ctx.db(), name: name.share() };
-    if spec.blocking && flags.may_work() && !flags.in_transaction() {
+    if spec.blocking && may_work && !flags.in_transaction() {
         schedule::serve_those_before(ctx, &target);
     }
     let mut out = outcomes::borrow();
@@ -92,12 +95,20 @@ pub fn on_space<R>(
 ) -> Result<R, CommandError> {
     let mut key = OpenKey::open(ctx, &target.name, conditions.mode);
     let settings = settings::current();
+    let works = conditions.mode == Mode::Change && conditions.expire_from.is_some();
+    let mut steps = Vec::new();
     let mut call = Call {
         args: conditions.args,
         value: match key.holds() {
             Holds::Nothing => Value::Missing,
             Holds::Another => Value::WrongType,
-            Holds::Space(value) => Value::Space(&mut value.space),
+            Holds::Space(value) => {
+                if works {
+                    steps = clock::ahead(value.moved);
+                    value.moved = steps.last().map_or(value.moved, |step| step.number);
+                }
+                Value::Space(&mut value.space)
+            }
         },
         fresh: None,
         now: conditions.now,
@@ -108,7 +119,8 @@ pub fn on_space<R>(
         settings: &settings,
         out,
     };
-    let result = body(&mut call);
+    let moved = steps.into_iter().try_for_each(|step| sweep::shift(&mut call, step.from, step.by));
+    let result = moved.and_then(|()| body(&mut call));
     let fresh = call.fresh.take();
     // A replayed effect is passed on as it came, so the command need not write it down again.
     let replayed = conditions.replayed && (result.is_ok() || out.report.applied > 0);

@@ -36,7 +36,7 @@ pub fn replicate<'b>(ctx: &Ctx<'_>, key: &KeyName<'_>, arguments: impl Iterator<
     let mut vector: SmallVec<[*mut raw::RedisModuleString; 16]> = SmallVec::new();
     for (place, argument) in arguments.enumerate() {
         let keepable = argument.len() <= LONGEST && place < KEPT && place <= kept.len();
-        let new = || Kept { text: argument.into(), string: OwnedString::new(argument) };
+        let new = || Kept { text: SmallVec::from_slice(argument), string: OwnedString::new(argument) };
         match kept.get_mut(place) {
             Some(last) if *last.text == *argument => {}
             Some(last) if keepable => *last = new(),

@@ -19,7 +19,7 @@ use hashbrown::HashMap;
 use redis_module::raw;
 
 use super::blocking;
-use super::clock::{self, Ahead};
+use super::clock;
 use super::grace;
 use super::info::COUNTERS;
 use super::key::{Mode, OwnedString, Target};
@@ -165,7 +165,7 @@ unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _: *mut c_void) {
 /// The server's cron event: does what a stalled timer should have done.
 pub fn cron(ctx: &Ctx<'_>) {
     let now = checked_time();
-    if clock::ahead().is_some() {
+    if !clock::ahead(0).is_empty() {
         match ctx.flags().primary() {
             true => return turn(ctx),
             // The primary moves what is to be moved.
@@ -221,27 +221,24 @@ fn turn(ctx: &Ctx<'_>) {
     arm(ctx);
 }
 
-/// Moves leases and deadlines along with a clock that was set ahead. All at once, however many there
-/// are: until it is done nothing expires.
+/// Where nothing happens by itself soon, leases and deadlines are moved along with a clock that was
+/// set ahead by looking at each space: [`on_space`] does it. All at once, however many there are.
 fn follow_the_clock(ctx: &Ctx<'_>, now: Millis) {
-    let Some(Ahead { from, by }) = clock::ahead() else { return };
+    if clock::ahead(0).is_empty() {
+        return;
+    }
     let places: Vec<Place> = with_schedule(|schedule| schedule.due.keys().cloned().collect());
     for place in places {
-        if !ctx.select(place.db) {
-            continue;
+        if ctx.select(place.db) {
+            let name = OwnedString::new(&place.key);
+            let target = Target { db: place.db, name: name.name() };
+            let look = conditions(now, Some(grace::expire_from()));
+            // A key that holds something else by now has no leases to move.
+            let _ = on_space(ctx, &target, &look, &mut outcomes::borrow(), |_| Ok(()));
+            note(target.place(), now);
         }
-        let name = OwnedString::new(&place.key);
-        let target = Target { db: place.db, name: name.name() };
-        let mut out = outcomes::borrow();
-        // A key that holds something else by now has no leases to move.
-        let _ = on_space(ctx, &target, &conditions(now, None), &mut out, |call| match call.value {
-            Value::Space(_) => sweep::shift(call, from, by),
-            Value::Missing | Value::WrongType => Ok(()),
-        });
     }
     clock::forget_ahead();
-    let places: Vec<Place> = with_schedule(|schedule| schedule.due.keys().cloned().collect());
-    places.iter().for_each(|place| note(place.view(), now));
 }
 
 fn conditions(now: Millis, expire_from: Option<Millis>) -> Conditions<'static> {

@@ -11,6 +11,8 @@ use crate::engine::space::{Space, Totals};
 pub struct SpaceValue {
     /// The space.
     pub space: Space,
+    /// The last step of the clock that its leases were moved along with: see [`super::clock`].
+    pub moved: u64,
     reported: Reported,
     /// Changes since memory was measured.
     unmeasured: usize,
@@ -50,7 +52,8 @@ impl SpaceValue {
     /// A value for a space that is about to get a key.
     pub fn new(space: Space) -> Box<SpaceValue> {
         GAUGES.spaces.fetch_add(1, Relaxed);
-        let mut value = Box::new(SpaceValue { space, reported: NOTHING, unmeasured: usize::MAX - 1 });
+        let mut value =
+            Box::new(SpaceValue { space, moved: 0, reported: NOTHING, unmeasured: usize::MAX - 1 });
         value.report(1);
         value
     }
@@ -76,10 +79,11 @@ impl SpaceValue {
 
     fn become_reported(&mut self, now: Reported) {
         let before = std::mem::replace(&mut self.reported, now);
-        let workflows = GAUGES.workflows.iter().zip(before.workflows.iter().zip(now.workflows));
-        let tasks = GAUGES.tasks.iter().zip(before.tasks.iter().zip(now.tasks));
-        for (gauge, (&before, now)) in workflows.chain(tasks) {
-            shift(gauge, before, now);
+        for (place, gauge) in GAUGES.workflows.iter().enumerate() {
+            shift(gauge, before.workflows[place], now.workflows[place]);
+        }
+        for (place, gauge) in GAUGES.tasks.iter().enumerate() {
+            shift(gauge, before.tasks[place], now.tasks[place]);
         }
         shift(&GAUGES.memory, before.memory, now.memory);
     }

@@ -38,7 +38,8 @@ impl World {
                     return Err(format!("an attempt is due at {due}, should be in {from}..={until}"));
                 }
                 task.due = (due as u64, due as u64);
-                self.model.happened.insert("a drawn jitter");
+                let early = (due as u64 - from) < (until - from) / 2;
+                self.model.happened.insert(if early { "a large jitter" } else { "a small jitter" });
             }
         }
         Ok(())

@@ -30,8 +30,17 @@ impl Operations {
 
     /// The next step in this world.
     pub fn next(&mut self, world: &World) -> Step {
-        self.clock(world);
-        let act = self.act(world);
+        let jumped = self.random.one_in(12) && self.jump_to_a_moment(world);
+        if !jumped {
+            self.clock();
+        }
+        // At such a moment those who depend on it come first, sometimes.
+        let act = match self.random.below(6) {
+            0 if jumped => Act::Sweep,
+            1 if jumped => Act::Command(self.extend(world)),
+            2 if jumped => Act::Command(self.fail(world)),
+            _ => self.act(world),
+        };
         let expire_from = match self.random.below(20) {
             0 => None,
             1 => Some(self.now + self.random.below(100)),
@@ -42,10 +51,7 @@ impl Operations {
         Step { act, now: self.now, expire_from, may_block, nonces: self.random.bits() }
     }
 
-    fn clock(&mut self, world: &World) {
-        if self.random.one_in(16) && self.jump_to_a_moment(world) {
-            return;
-        }
+    fn clock(&mut self) {
         let random = &mut self.random;
         match random.below(40) {
             0 => self.now += HOUR + random.below(40 * HOUR),
@@ -106,7 +112,8 @@ impl Operations {
             186..194 => return Act::Sweep,
             194..196 => {
                 let by = 1_001 + self.random.below(3 * HOUR);
-                self.now += by;
+                // Some commands may have come before the timer.
+                self.now += if self.random.one_in(3) { by / 2 } else { by };
                 return Act::ClockAhead(by);
             }
             196..202 => return Act::Serve(self.random.below(8) as usize),

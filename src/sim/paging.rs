@@ -181,6 +181,8 @@ impl World {
         if out.changed() {
             return Err("a listing left effects".to_owned());
         }
-        tree::read(&out.reply)
+        let reply = tree::read(&out.reply)?;
+        self.tally.answer("WF.LIST", &Answer::Reply(reply.clone()));
+        Ok(reply)
     }
 }

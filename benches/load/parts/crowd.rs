@@ -118,7 +118,11 @@ fn on_one_core(table: &mut Table) {
         costs.push(crowded);
     }
     table.note(&format!("server us a task pushed one at a time, {workers} workers waiting"), median(&costs));
-    table.at_most("the same, times with one waiting", 1.5, median(&ratios));
+    table.at_most(
+        &format!("cost of such a task with {workers} waiting, times with one"),
+        1.5,
+        median(&ratios),
+    );
     table.note("bytes of a connection", many.connection);
     table.note("bytes more when a worker waits on it", many.wish);
     table.note("resident bytes more when a worker waits on it", many.resident);

@@ -23,9 +23,9 @@ pub fn measure(table: &mut Table) {
     }
     table.at_most("RDB bytes a task", 12.0, ours.file_size("dump.rdb") / TASKS);
     table.note("seconds to save 1M tasks", median(&saves));
-    table.at_most("the same, times a stream's", 1.0, median(&save_ratios));
+    table.at_most("seconds to save, times a stream's", 1.0, median(&save_ratios));
     table.note("seconds to load 1M tasks", median(&loads));
-    table.at_most("the same, times a stream's", 1.0, median(&load_ratios));
+    table.at_most("seconds to load, times a stream's", 1.0, median(&load_ratios));
 }
 
 fn fill(server: &Server) {

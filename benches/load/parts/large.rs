@@ -31,7 +31,7 @@ pub fn measure(table: &mut Table) {
 }
 
 /// Seconds of the server's processor time to claim and complete a task, over 25,000 of them.
-pub fn cost_of_some(server: &Server) -> f64 {
+fn cost_of_some(server: &Server) -> f64 {
     const TURNS: usize = 250;
     let mut conn = server.conn();
     let cpu = server.cpu();

@@ -8,9 +8,9 @@ use crate::table::Table;
 use crate::work::{self, Writes};
 
 pub fn measure(table: &mut Table) {
-    for (names, what, goal) in [
-        (Names::Equal, "bytes a task, pending, equal shapes", 18.0),
-        (Names::Own, "bytes a task, pending, names of its own", 64.0),
+    for (names, what, goal, whose) in [
+        (Names::Equal, "bytes a task, pending, equal shapes", 18.0, "workflows of equal shapes"),
+        (Names::Own, "bytes a task, pending, names of its own", 64.0, "workflows with names of their own"),
     ] {
         let server = Server::start(&[]);
         let before = server.used_memory();
@@ -27,8 +27,24 @@ pub fn measure(table: &mut Table) {
         }
         delete_all(&server);
         let left = (server.used_memory() - before) / 1e6;
-        table.at_most("MB left after everything was removed", 1.0, left);
+        table.at_most(&format!("MB left after removing {whose}"), 1.0, left);
     }
+    small_spaces(table);
+}
+
+/// What a space costs that holds next to nothing: a thousand of them, each with one chain.
+fn small_spaces(table: &mut Table) {
+    const SPACES: usize = 1_000;
+    let server = Server::start(&[]);
+    let mut conn = server.conn();
+    let mut document = String::new();
+    chain(Names::Equal)(0, &mut document);
+    conn.text(&["WF.PUSH", "first", &document]);
+    let before = server.used_memory();
+    for number in 0..SPACES {
+        conn.text(&["WF.PUSH", &format!("q{number}"), &document]);
+    }
+    table.note("bytes of a space with one chain", (server.used_memory() - before) / SPACES as f64);
 }
 
 fn delete_all(server: &Server) {

@@ -3,27 +3,36 @@
 use crate::documents::{CHAIN, Names, chain};
 use crate::server::Server;
 use crate::table::{Table, median};
-use crate::work::{self, Writes};
+use crate::work::{self, Cost, Writes};
 use crate::{reference, rounds};
 
 const WORKFLOWS: usize = 10_000;
 
 pub fn measure(table: &mut Table) {
+    const TASKS: usize = WORKFLOWS * CHAIN;
     let server = Server::start(&[]);
-    let (mut apart, mut joined, mut speeds) = (vec![], vec![], vec![]);
+    let (mut lists, mut apart, mut joined) = (vec![], vec![], vec![]);
     for _ in 0..rounds() {
-        let list = reference::list(&server, WORKFLOWS * CHAIN, 50);
-        for (writes, ratios) in [(Writes::Apart, &mut apart), (Writes::Joined, &mut joined)] {
+        lists.push(reference::list(&server, TASKS, 50));
+        for (writes, costs) in [(Writes::Apart, &mut apart), (Writes::Joined, &mut joined)] {
             server.conn().text(&["DEL", "q"]);
             work::push(&server, "q", WORKFLOWS, 8, &chain(Names::Equal));
-            let ours = work::work_off(&server, "q", WORKFLOWS * CHAIN, 1, 50, writes);
-            ratios.push(list.wall / ours.wall);
-            if writes == Writes::Joined {
-                speeds.push((WORKFLOWS * CHAIN) as f64 / ours.wall);
-            }
+            costs.push(work::work_off(&server, "q", TASKS, 1, 50, writes));
         }
     }
-    table.at_least("throughput one by one, times a list's", 1.0, median(&apart));
-    table.at_least("the same, completion and next claim in one write", 1.0, median(&joined));
-    table.note("tasks/s of the latter", median(&speeds));
+    let times_a_lists = |ours: &[Cost]| {
+        median(&lists.iter().zip(ours).map(|(list, ours)| list.wall / ours.wall).collect::<Vec<_>>())
+    };
+    table.at_least("throughput one by one, times a list's", 1.0, times_a_lists(&apart));
+    table.at_least("the same with completion and next claim in one write", 1.0, times_a_lists(&joined));
+    for (what, costs) in [
+        ("a list, one by one", &lists),
+        ("one by one", &apart),
+        ("one by one, completion and next claim in one write", &joined),
+    ] {
+        let speeds: Vec<f64> = costs.iter().map(|cost| TASKS as f64 / cost.wall).collect();
+        let times: Vec<f64> = costs.iter().map(|cost| cost.cpu * 1e6 / TASKS as f64).collect();
+        table.note(&format!("tasks/s, {what}"), median(&speeds));
+        table.note(&format!("server us a task, {what}"), median(&times));
+    }
 }

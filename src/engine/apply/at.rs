@@ -68,6 +68,11 @@ impl At<'_> {
         *self.heap_bytes += self.workflow.set_run(self.task.index, self.shape.len(), run);
     }
 
+    /// Changes when the task, which has a run, became ready and when it ended.
+    pub(super) fn set_times(&mut self, ready: Option<Millis>, finished: Option<Millis>) {
+        self.workflow.set_times(self.task.index, ready, finished);
+    }
+
     pub(super) fn mark(&mut self, marks: u8, on: bool) {
         self.workflow.set_marks(self.task.index, marks, on);
     }
@@ -160,7 +165,9 @@ impl At<'_> {
     pub(super) fn make_ready(&mut self, now: Millis, report: &mut Report) {
         let since = self.within(now);
         // A root that is ready from the push on needs no run to say so.
-        if self.workflow.has_history() || since > self.workflow.created() {
+        if self.workflow.has_history() {
+            self.set_times(Some(since), None);
+        } else if since > self.workflow.created() {
             self.set_run(Run { ready: Some(since), finished: None, ..self.run() });
         }
         self.move_to(TaskState::Ready);

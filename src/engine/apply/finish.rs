@@ -1,5 +1,6 @@
 //! Tasks and workflows end.
 
+use super::at::At;
 use super::lease::resumed;
 use crate::engine::effect::Cause;
 use crate::engine::extras::{Extra, Timeout};
@@ -18,8 +19,8 @@ pub(super) fn complete(
     result: Option<&[u8]>,
     report: &mut Report,
 ) {
-    let run = acknowledged(space, task, now);
-    end(space, task, now, &run, TaskState::Completed);
+    let (mut at, run) = acknowledged(space, task, now);
+    end(&mut at, now, &run, TaskState::Completed);
     // Why an earlier attempt failed is of no interest any more.
     annotate(space, task, NoteKind::Error, None);
     if let Some(result) = result {
@@ -38,8 +39,8 @@ pub(super) fn fail(
     cause: Cause,
     report: &mut Report,
 ) {
-    let run = acknowledged(space, task, now);
-    end(space, task, now, &run, TaskState::Failed);
+    let (mut at, run) = acknowledged(space, task, now);
+    end(&mut at, now, &run, TaskState::Failed);
     blame(space, task, error, cause, report);
     let mut at = space.open(task);
     let run = at.run();
@@ -60,7 +61,7 @@ pub(super) fn retry(
     cause: Cause,
     report: &mut Report,
 ) {
-    let run = acknowledged(space, task, now);
+    let (_, run) = acknowledged(space, task, now);
     blame(space, task, error, cause, report);
     space.lifetime.attempts_retried += 1;
     report.events.add(Event::TaskRetried);
@@ -95,8 +96,8 @@ pub(super) fn time_out(space: &mut Space, slot: Slot, now: Millis, report: &mut 
 }
 
 /// A task that is running, or whose lease ran out, is spoken of by its worker or by the clock: it
-/// leaves its index. Gives its run.
-fn acknowledged(space: &mut Space, task: TaskRef, now: Millis) -> Run {
+/// leaves its index. Gives its run, too.
+fn acknowledged(space: &mut Space, task: TaskRef, now: Millis) -> (At<'_>, Run) {
     space.at_time(now);
     let mut at = space.open(task);
     let run = at.run();
@@ -105,15 +106,14 @@ fn acknowledged(space: &mut Space, task: TaskRef, now: Millis) -> Run {
     } else {
         at.leave_ready(&run);
     }
-    run
+    (at, run)
 }
 
 /// The task, which is in no index, ends.
-fn end(space: &mut Space, task: TaskRef, now: Millis, run: &Run, state: TaskState) {
-    let mut at = space.open(task);
+fn end(at: &mut At<'_>, now: Millis, run: &Run, state: TaskState) {
     let started = run.started.expect("a task that was handed out has started");
     let finished = at.within(now).max(started);
-    at.set_run(Run { finished: Some(finished), ..resumed(*run) });
+    at.set_times(resumed(*run).ready, Some(finished));
     at.move_to(state);
     at.workflow.close_one();
     at.entry.runs.record(finished.since(started));

@@ -94,7 +94,8 @@ impl Model {
             }
             let timeout = task.options.timeout_ms.map(|timeout| task.started.expect("it ran") + timeout);
             if timeout.is_some_and(|end| end <= moment.now) {
-                model.note("EXTEND after the timeout");
+                let late = timeout < Some(moment.now);
+                model.note(if late { "EXTEND after the timeout" } else { "EXTEND at the very timeout" });
                 return 0;
             }
             let ends = workflow.not_before_push(moment.now + lease);

@@ -48,8 +48,10 @@ impl Filter {
             } else if words.keyword("NEWER") {
                 filter.newer = Some(words.number(0, TEN_YEARS)?);
             } else if words.keyword("CURSOR") {
-                let part = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
-                if !words.need()?.iter().all(part) {
+                let cursor = std::str::from_utf8(words.need()?).map_err(|_| "ERR")?;
+                let parts: Result<Vec<u64>, _> = cursor.split('-').map(str::parse).collect();
+                let wanted = if filter.failed && cursor != "0" { 3 } else { 1 };
+                if parts.map_err(|_| "ERR")?.len() != wanted {
                     return Err("ERR");
                 }
             } else if words.keyword("COUNT") {

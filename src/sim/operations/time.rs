@@ -35,16 +35,17 @@ impl Operations {
 
     /// A listing that begins, goes on, or is read to its end at once.
     pub fn listing(&mut self, world: &World) -> Act {
-        match self.random.below(8) {
-            0..4 if world.is_listing() => Act::ListOn,
-            0..6 => Act::List(self.filter()),
-            6 => {
+        match self.random.below(16) {
+            0..8 if world.is_listing() => Act::ListOn,
+            0..12 => Act::List(self.filter()),
+            12 => {
                 let mut list = self.filter();
-                let bad: [&[&str]; 7] = [
+                let bad: [&[&str]; 8] = [
                     &["STATE", "lost"],
                     &["COUNT", "0"],
                     &["COUNT", "1000001"],
                     &["CURSOR", "next"],
+                    &["CURSOR", "1-2"],
                     &["OLDER", "-1"],
                     &["TYPE"],
                     &["SORTED"],
@@ -52,6 +53,17 @@ impl Operations {
                 let bad: &&[&str] = self.random.pick(&bad);
                 list.extend(words(bad));
                 Act::Command(list)
+            }
+            13 => {
+                // A cursor that nobody gave is as good as any.
+                let (form, cursors): (_, [&str; 4]) = if self.random.one_in(2) {
+                    (&["WF.LIST"][..], ["0", "3", "70000", "4294967295"])
+                } else {
+                    let latest = "281474976710655-17592186044415-4294967295";
+                    (&["WF.LIST", "FAILED"][..], ["0", "0-0-0", "1700000000000-1-0", latest])
+                };
+                let cursor = *self.random.pick(&cursors);
+                Act::Command(words(&[form, &["CURSOR", cursor]].concat()))
             }
             _ => Act::ListAll(self.filter()),
         }
