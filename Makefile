@@ -22,7 +22,7 @@ PARTS ?=
 UPDATE ?=
 CSV ?= target/bench.csv
 
-.PHONY: help deps build demo test lint sim bench bench-full plots bench-peers bench-micro serve docs clean
+.PHONY: help deps build demo test lint sim bench bench-full figures bench-peers bench-micro serve docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -51,16 +51,16 @@ sim: deps ## run the simulator for FOR seconds (60); SEED=n replays a run, STEPS
 	cargo test --locked --release --no-default-features --lib sim:: -- --nocapture
 
 bench: build ## speed and memory beside a plain stream and a plain list, with goals: two minutes
-	@ulimit -n "$$(ulimit -Hn)"
+	@ulimit -n "$$(ulimit -Hn)" || true # thousands of connections wait in one part
 	REDIS_SERVER=$(REDIS) REDIS_WORKFLOW_MODULE=$(MODULE) BENCH_CSV=$(CSV) \
 	cargo bench -q --locked --no-default-features --bench load -- $(PARTS)
 
-bench-full: ## the same, 10 million tasks, how cost grows with work, and the plots of docs/performance.md
+bench-full: ## the same, 10 million tasks, how cost grows with work, and the figures of docs/performance.md
 	@$(MAKE) --no-print-directory bench PARTS=full CSV=docs/plots/figures.csv
-	$(MAKE) --no-print-directory plots
+	$(MAKE) --no-print-directory figures
 
-plots: .venv/.stamp ## draw docs/plots again from its figures
-	@$(PYTHON) benches/plots.py
+figures: .venv/.stamp ## draw docs/plots and fill the tables of docs/performance.md from the figures of bench-full
+	@$(PYTHON) benches/figures.py
 
 bench-peers: build benches/peers/node_modules/.stamp benches/peers/.venv/.stamp ## the same work through BullMQ and Celery: half a minute
 	@REDIS_WORKFLOW_MODULE=$(abspath $(MODULE)) $(PYTHON) benches/peers/run.py

@@ -7,10 +7,12 @@ import os
 import resource
 import subprocess
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
+from clocks import Clock, build_shim
 from servers import BINARIES, MODULE, Server
 from space import Space
 
@@ -129,6 +131,19 @@ def fresh_server(request: pytest.FixtureRequest, flavour: str) -> Iterator[Calla
     finally:
         for server in made:
             server.discard()
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_shim(tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture
+def clock(shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The wall clock of all servers that are started after it is asked for."""
+    monkeypatch.setenv("LD_PRELOAD", str(shim))
+    monkeypatch.setenv("WF_CLOCK", str(tmp_path / "clock"))
+    return Clock(tmp_path / "clock")
 
 
 @pytest.fixture

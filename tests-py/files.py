@@ -53,5 +53,3 @@ def rewrite_aof(server: Server) -> None:
 
     server.wait_until(over, what="the rewrite to end")
     assert client.info("persistence")["aof_last_bgrewrite_status"] == "ok"
-
-

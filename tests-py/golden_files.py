@@ -40,6 +40,7 @@ def make(name: str) -> None:
         live(server, jobs)
         halted.push(chain(2), "ID", "running")
         halted.push(single(type="x"), "ID", "paused", "PAUSED")
+        halted.push(single(delay_ms=HOUR), "ID", "delayed", "DELAY", HOUR, "TIMEOUT", MONTH)
         halted.push(loose(1), "ID", "10")
         halted.delete("10")
         held = halted.claim_one("w", "LEASE", MONTH)
@@ -72,9 +73,19 @@ def make(name: str) -> None:
             "next id": {"a long life": int(first) + 1, "everything paused": 11},
             "spaces": {},
         }
-        for place, ids in (("a long life", ids_of(jobs, 200)), ("everything paused", [b"running", b"paused"])):
+        for place, ids in (
+            ("a long life", ids_of(jobs, 200)),
+            ("everything paused", [b"running", b"paused", b"delayed"]),
+        ):
             workflows, stats = portrait(space_at(server, place), ids)
-            seen["spaces"][place] = {"ids": [text(wid) for wid in ids], "workflows": workflows, "stats": stats}
+            space = space_at(server, place)
+            seen["spaces"][place] = {
+                "ids": [text(wid) for wid in ids],
+                "workflows": workflows,
+                "stats": stats,
+                "dead": space.listed("FAILED"),
+                "settings": space.settings(),
+            }
         (directory / "expected.json").write_text(lines(seen) + "\n")
     finally:
         server.discard()

@@ -129,7 +129,9 @@ def _wait(server: Server, space: Space) -> None:
     over = space.push(chain(2, type="over"), "TIMEOUT", 1)
 
     for final in ("NORETRY", "poison", "again", "one of two"):
-        wid = space.push(workflow(*(task(n, type="dead", max_deliveries=1) for n in "ab"), task("c", ["a"], type="dead")))
+        wid = space.push(
+            workflow(*(task(n, type="dead", max_deliveries=1) for n in "ab"), task("c", ["a"], type="dead"))
+        )
         first, second = (task.token for task in space.claim("dead", "TYPES", 1, "dead", "COUNT", 2, "LEASE", HOUR))
         if final == "poison":
             space.recover("dead")

@@ -6,8 +6,6 @@ and so does the clock of the test. docs/time.md says which clock decides what.
 
 import os
 import signal
-import struct
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from blocked import Queue, served
+from clocks import Clock
 from history import HOUR
 from servers import Server
 from space import Space, Task
@@ -30,36 +29,6 @@ SOON = 4
 
 STEPS = {"an hour forward": HOUR, "an hour back": -HOUR, "a day forward": DAY, "a second back": -1_000}
 HOURS = ["an hour forward", "an hour back"]
-
-
-class Clock:
-    """How far the servers' wall clock is off, in milliseconds."""
-
-    def __init__(self, path: Path):
-        self._path = path
-        self._moved = 0
-        path.write_bytes(bytes(8))
-
-    def step(self, by: int) -> None:
-        self._moved += by
-        with self._path.open("r+b") as file:
-            file.write(struct.pack("=q", self._moved))
-
-
-@pytest.fixture(scope="session")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    library = tmp_path_factory.mktemp("clock") / "clock_shim.so"
-    source = Path(__file__).with_name("clock_shim.c")
-    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, source], check=True, timeout=60)
-    return library
-
-
-@pytest.fixture
-def clock(shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of all servers that are started after it is asked for."""
-    monkeypatch.setenv("LD_PRELOAD", str(shim))
-    monkeypatch.setenv("WF_CLOCK", str(tmp_path / "clock"))
-    return Clock(tmp_path / "clock")
 
 
 @pytest.fixture
@@ -186,7 +155,9 @@ def test_the_first_commands_after_a_step(clocked: Server, space: Space, clock: C
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("order", ["set before the step", "set after the step"])
-def test_everything_that_is_due_soon_happens_soon(clocked: Server, space: Space, clock: Clock, step: str, order: str) -> None:
+def test_everything_that_is_due_soon_happens_soon(
+    clocked: Server, space: Space, clock: Clock, step: str, order: str
+) -> None:
     """Nothing stalls for the hour by which the clock went back."""
     waiter = Queue(clocked).join("TYPES", 1, "delay", block=0)
     if order == "set after the step":
@@ -236,6 +207,7 @@ def test_what_is_due_much_later_stays(clocked: Server, space: Space, clock: Cloc
 @pytest.mark.parametrize("step", HOURS)
 def test_the_space_works_on(clocked: Server, space: Space, clock: Clock, step: str) -> None:
     """Pushed, claimed, failed, retried, completed, paged: before, and after."""
+
     def one_life() -> None:
         wid = space.push(workflow(task("a", max_attempts=2, backoff={"delay_ms": 50}), task("b", ["a"])))
         assert space.fail(space.claim_one("w").token) == [2]

@@ -326,7 +326,9 @@ def test_what_is_delayed_is_cancelled_when_its_workflow_fails(server: Server, jo
     assert jobs.stats()["next_due"] == jobs.get(wid)["expires"], "what happens next is that it is removed"
 
 
-@pytest.mark.parametrize("remove", [["WF.DELETE", "jobs", "1"], ["DEL", "jobs"], ["UNLINK", "jobs"], ["FLUSHALL"]], ids=str)
+@pytest.mark.parametrize(
+    "remove", [["WF.DELETE", "jobs", "1"], ["DEL", "jobs"], ["UNLINK", "jobs"], ["FLUSHALL"]], ids=str
+)
 def test_a_workflow_that_is_removed_before_its_time(server: Server, jobs: Space, remove: list[str]) -> None:
     jobs.push(loose(100), "DELAY", 60)
     jobs.client.execute_command(*remove)
@@ -339,7 +341,11 @@ MOVES: dict[str, Callable[[Space], Any]] = {
     "RENAME": lambda jobs: jobs.client.rename("jobs", "new"),
     "RESTORE": lambda jobs: (jobs.client.restore("new", 0, jobs.client.dump("jobs")), jobs.client.delete("jobs")),
     "COPY": lambda jobs: (jobs.client.copy("jobs", "new"), jobs.client.delete("jobs")),
-    "MOVE and back": lambda jobs: (jobs.client.rename("jobs", "new"), jobs.client.move("new", 1), jobs.client.swapdb(0, 1)),
+    "MOVE and back": lambda jobs: (
+        jobs.client.rename("jobs", "new"),
+        jobs.client.move("new", 1),
+        jobs.client.swapdb(0, 1),
+    ),
 }
 
 

@@ -1,9 +1,8 @@
 """WF.FAIL: a failed task fails its workflow, what runs runs down, and it is never completed."""
 
-from refusals import refused
 from servers import Server
 from space import Space
-from workflows import chain, fan, loose, single, task, workflow
+from workflows import chain, fan, loose, task, workflow
 
 
 def test_a_failed_task_fails_its_workflow(jobs: Space) -> None:

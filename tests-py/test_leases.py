@@ -87,9 +87,7 @@ def test_leases_of_many_spaces_end_by_themselves(server: Server, jobs: Space) ->
     for i, space in enumerate(spaces):
         space.push(single())
         space.claim_one("w", "LEASE", 100 + i % 50)
-    server.wait_until(
-        lambda: jobs.client.info("workflow")["workflow_tasks_ready"] == 200, what="all leases to run out"
-    )
+    server.wait_until(lambda: jobs.client.info("workflow")["workflow_tasks_ready"] == 200, what="all leases to run out")
 
 
 # What the old token is worth

@@ -188,7 +188,9 @@ def test_what_is_no_cursor(jobs: Space, cursor: str) -> None:
             jobs.page(*failed, "CURSOR", cursor)
 
 
-@pytest.mark.parametrize("cursor", ["1", "7", "4294967295", "4294967296", "9223372036854775807", "18446744073709551615"])
+@pytest.mark.parametrize(
+    "cursor", ["1", "7", "4294967295", "4294967296", "9223372036854775807", "18446744073709551615"]
+)
 def test_a_cursor_of_somewhere_else_does_no_harm(server: Server, jobs: Space, cursor: str) -> None:
     for _ in range(3):
         jobs.push(chain(2))

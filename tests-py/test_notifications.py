@@ -80,3 +80,32 @@ def test_the_key_is_told_on_the_channel_of_the_event(server: Server, jobs: Space
     message = server.wait_until(lambda: subscriber.get_message(timeout=0.1), what="the event")
     assert message["data"] == jobs.key.encode()
     subscriber.close()
+
+
+def test_a_retry_from_failure_to_completed(jobs: Space, heard: Heard) -> None:
+    jobs.push(single(max_attempts=2, backoff={"delay_ms": 0}))
+    heard("workflow.pushed")
+    jobs.fail(jobs.claim_one("w").token)
+    heard("task.retried")
+    jobs.work_off("w")
+    heard("workflow.completed")
+
+
+def test_a_dead_letter_that_runs_again(jobs: Space, heard: Heard) -> None:
+    wid = jobs.push(single())
+    jobs.fail(jobs.claim_one("w").token)
+    heard("workflow.pushed", "workflow.failed", "task.failed")
+    jobs.retry(wid)
+    heard("workflow.retried")
+
+
+def test_what_takes_too_long(jobs: Space, heard: Heard) -> None:
+    jobs.push(single(timeout_ms=20, max_attempts=2, backoff={"delay_ms": 3_600_000}), "TIMEOUT", 700)
+    jobs.claim_one("w", "LEASE", 3_600_000)
+    heard("workflow.pushed", "task.retried", "task.timedout", "workflow.failed", "workflow.timedout")
+
+
+def test_a_task_that_kills_its_workers_and_retention(jobs: Space, heard: Heard) -> None:
+    jobs.push(single(max_deliveries=1), "RETAIN", 300)
+    jobs.claim_one("w", "LEASE", 20)
+    heard("workflow.pushed", "workflow.failed", "task.failed", "task.expired", "workflow.deleted")

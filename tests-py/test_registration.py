@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[int, set[str], set[str], set[str]]] = {
     "WF.DELETE": (-3, {"write"}, {"RW", "delete"}, {"write", "workflow"}),
     "WF.STATS": (2, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
     "WF.LIST": (-2, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
+    "WF.CANCEL": (-3, {"write"}, {"RW", "access", "update"}, {"write", "workflow"}),
     "WF.RETRY": (-3, {"write", "denyoom"}, {"RW", "access", "update"}, {"write", "workflow"}),
     "WF.CONFIG": (-4, {"write"}, {"RW", "insert"}, {"write", "workflow"}),
     "WF.APPLY": (-3, {"write", "admin", "noscript"}, {"RW", "insert"}, {"write", "admin", "dangerous"}),
@@ -45,6 +46,7 @@ ARGUMENTS: dict[str, set[str]] = {
     "WF.DELETE": {"id"},
     "WF.STATS": set(),
     "WF.LIST": {"FAILED", "STATE", "TYPE", "PREFIX", "OLDER", "NEWER", "CURSOR", "COUNT"},
+    "WF.CANCEL": {"id", "REASON"},
     "WF.RETRY": {"id", "TASK"},
     "WF.CONFIG": {"SET", "GET", "name", "value", "pattern"},
     "WF.APPLY": {"effect"},
@@ -154,6 +156,7 @@ CALLS: dict[str, list[Any]] = {
     "WF.DELETE": ["1"],
     "WF.STATS": [],
     "WF.LIST": [],
+    "WF.CANCEL": ["1"],
     "WF.RETRY": ["1"],
     "WF.CONFIG": ["SET", "retain-count", 5],
 }

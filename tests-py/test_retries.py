@@ -157,7 +157,9 @@ def test_backoff_does_not_overflow(jobs: Space) -> None:
     wid = jobs.push(
         workflow(
             *(
-                task(kind, max_attempts=65_535, backoff={"kind": kind, "delay_ms": MAX_DURATION, "max_ms": MAX_DURATION})
+                task(
+                    kind, max_attempts=65_535, backoff={"kind": kind, "delay_ms": MAX_DURATION, "max_ms": MAX_DURATION}
+                )
                 for kind in kinds
             )
         )
@@ -353,7 +355,9 @@ def test_defaults_of_the_workflow(jobs: Space) -> None:
     assert jobs.fail(tokens["once"]) == [1]
 
     for failures, name, code in ((1, "inherits", 1), (1, "more", 2), (2, "more", 1)):
-        wid = jobs.push(workflow(*(one for one in document["tasks"] if one["name"] == name), defaults=document["defaults"]))
+        wid = jobs.push(
+            workflow(*(one for one in document["tasks"] if one["name"] == name), defaults=document["defaults"])
+        )
         fail_again(jobs, failures, name)
         assert jobs.fail(jobs.claim_one("w").token) == [code], (name, failures)
 

@@ -141,7 +141,11 @@ def test_a_promotion_after_all_of_it(fresh_server: Fresh) -> None:
     replica.wait_in_sync(primary)
     primary.kill9()
     jobs = nobody_until_over(replica, moments, now_ms())
-    assert [jobs.states(wid).popitem()[1] for wid in ("backoff", "lease", "attempt")] == ["delayed", "running", "running"]
+    assert [jobs.states(wid).popitem()[1] for wid in ("backoff", "lease", "attempt")] == [
+        "delayed",
+        "running",
+        "running",
+    ]
     assert (jobs.states("delay")["t0"], jobs.state("deadline")) == ("delayed", "running")
     assert jobs.state("retention") == "completed"
     since = now_ms()

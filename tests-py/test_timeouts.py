@@ -194,7 +194,13 @@ def test_a_workflow_past_its_deadline_has_failed(server: Server, jobs: Space) ->
     retrying = jobs.claim_one("w", "LEASE", HOUR)
     jobs.fail(retrying.token, "RETRY", HOUR)
     jobs.recover("ready")
-    expected = {"running": "running", "behind": "waiting", "ready": "ready", "delayed": "delayed", "retrying": "delayed"}
+    expected = {
+        "running": "running",
+        "behind": "waiting",
+        "ready": "ready",
+        "delayed": "delayed",
+        "retrying": "delayed",
+    }
     assert jobs.states(wid) == expected
     server.wait_until(lambda: jobs.state(wid) == "failed", what="the deadline")
     assert jobs.states(wid) == {name: "running" if name == "running" else "cancelled" for name in expected}

@@ -32,7 +32,8 @@ KEYWORDS = [
     b"ID", b"NX", b"INPUT", b"PRIORITY", b"PAUSED", b"DELAY", b"AT", b"TYPES", b"COUNT", b"BLOCK", b"LEASE",
     b"MAXPRIORITY", b"WITHRESULTS", b"RESULT", b"ERROR", b"RETRY", b"NORETRY", b"TYPE", b"ALL", b"RESUME", b"TASKS",
     b"TIMEOUT", b"RETAIN", b"TASK", b"STATE", b"PREFIX", b"OLDER", b"NEWER", b"CURSOR", b"FAILED", b"SET", b"GET",
-    b"default", b"due", b"rerun", b"config", b"retry", b"deadline", b"id", b"CouNt", b"wor", b"snapshot", b"push", b"claim", b"pause",
+    b"default", b"due", b"rerun", b"config", b"retry", b"deadline", b"id", b"CouNt",
+    b"wor", b"snapshot", b"push", b"claim", b"pause",
 ]  # fmt: skip
 
 TEXTS = [

@@ -53,7 +53,8 @@ class Watch:
                 lines.append(f"{name}: attempt {attempt} failed: {task[b'error'].decode()}{self._next(task)}")
             if state in ("completed", "failed", "cancelled") and name not in self._ended:
                 self._ended.add(name)
-                lines.append(f"{name}: {state} after {task[b'attempts']} attempts")
+                count = task[b"attempts"]
+                lines.append(f"{name}: {state} after {count} attempt{'' if count == 1 else 's'}")
         return [f"{self._id} {line}" for line in lines]
 
     def _next(self, task: dict[bytes, Any]) -> str:

@@ -43,7 +43,10 @@ static GET: Spec = Spec {
                 "expires",
                 "when it has been kept long enough and is removed, or null while it is not finished; sooner where `retain-count` or `retain-bytes` are met",
             ),
-            ("error", "why it failed when no task of it did: its deadline passed; else null"),
+            (
+                "error",
+                "why it failed when no task of it did: its deadline passed; or the reason for which it was cancelled; else null",
+            ),
             ("size", "number of tasks"),
             (
                 "counts",
@@ -107,11 +110,11 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
                 reply.bulk(b"expires");
                 time(&mut reply, space.finished(slot).map(|one| one.expires(&space.settings(settings))));
                 reply.bulk(b"error");
-                match extra.timeout.filter(|timeout| timeout.passed) {
-                    Some(timeout) => {
+                match (extra.timeout.filter(|timeout| timeout.passed), &extra.reason) {
+                    (Some(timeout), _) => {
                         reply.bulk(format!("timed out after {} ms", timeout.after_ms).as_bytes());
                     }
-                    None => reply.null(),
+                    (None, reason) => text(&mut reply, reason.as_deref()),
                 }
                 reply.bulk(b"size");
                 reply.count(blueprint.shape.len() as u64);

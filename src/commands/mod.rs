@@ -8,6 +8,7 @@ pub mod acknowledge;
 pub mod apply;
 pub mod args;
 pub mod call;
+pub mod cancel;
 pub mod claim;
 pub mod complete;
 pub mod config;

@@ -71,6 +71,7 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
             sink.int(timeout.after_ms as i64);
             sink.int(i64::from(timeout.passed));
         }
+        sink.bytes(extra.reason.as_deref().unwrap_or_default());
         optional(sink, extra.retain_ms.map(|retain| retain as i64));
         for task in space.tasks_of(slot) {
             let view = space.task(task);

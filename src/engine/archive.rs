@@ -74,7 +74,8 @@ impl Archive {
 
     /// A finished workflow goes, or runs again.
     pub fn remove(&mut self, one: &Finished) {
-        self.bytes -= one.bytes;
+        debug_assert!(self.bytes >= one.bytes, "what was added is there");
+        self.bytes = self.bytes.saturating_sub(one.bytes);
         let removed = self.set_of(one).remove(key(one.finished, one.slot));
         debug_assert!(removed, "a finished workflow is in the archive");
         if let Some(retain) = one.retain_ms {

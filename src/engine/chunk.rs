@@ -47,7 +47,10 @@ impl Chunk {
     /// Inserts `key` where [`Chunk::find`] said; holds `most` keys after that at most.
     pub fn insert(&mut self, place: usize, key: u128, most: usize) {
         let at = self.gone + place;
-        if self.gone > 0 && (place < self.len() / 2 || self.keys.len() == most) {
+        // Mostly at the end; a move of nothing would still be a call.
+        if at == self.keys.len() && at < most {
+            self.keys.push(key);
+        } else if self.gone > 0 && (place < self.len() / 2 || self.keys.len() == most) {
             self.keys.copy_within(self.gone..at, self.gone - 1);
             self.gone -= 1;
             self.keys[at - 1] = key;
@@ -59,7 +62,9 @@ impl Chunk {
     /// Removes the key at `place`.
     pub fn remove(&mut self, place: usize) {
         let at = self.gone + place;
-        if place < self.len() / 2 {
+        if place == 0 {
+            self.gone += 1;
+        } else if place < self.len() / 2 {
             self.keys.copy_within(self.gone..at, self.gone + 1);
             self.gone += 1;
         } else {

@@ -65,6 +65,15 @@ pub enum Effect<'a> {
         /// Which.
         slot: Slot,
     },
+    /// Somebody calls a workflow off.
+    Cancel {
+        /// When.
+        now: Millis,
+        /// Which.
+        slot: Slot,
+        /// Why, in words.
+        reason: Option<&'a [u8]>,
+    },
     /// What failed in a failed workflow runs again, and what was cancelled behind it.
     Rerun {
         /// When.

@@ -1,4 +1,4 @@
-//! What few workflows have: a deadline, a retention of their own. A flag in the workflow's record
+//! What few workflows have: a deadline, a retention of their own, a reason why they were cancelled. A flag in the workflow's record
 //! says whether to look.
 
 use super::split_table::SplitTable;
@@ -7,12 +7,14 @@ use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher;
 
 /// The extras of one workflow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extra {
     /// When it times out, and what it times out after.
     pub timeout: Option<Timeout>,
     /// How long it is kept once it is finished, in milliseconds.
     pub retain_ms: Option<u64>,
+    /// Why it was cancelled.
+    pub reason: Option<Box<[u8]>>,
 }
 
 /// The deadline of a workflow.
@@ -37,7 +39,7 @@ impl Extras {
     /// The extras of a workflow; all empty when it has none.
     pub fn get(&self, slot: Slot) -> Extra {
         let found = self.table.find(self.hasher.hash_one(slot), |entry| entry.0 == slot);
-        found.map_or_else(Extra::default, |entry| entry.1)
+        found.map_or_else(Extra::default, |entry| entry.1.clone())
     }
 
     /// Writes the extras of a workflow, in place of those before.

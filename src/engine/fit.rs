@@ -60,6 +60,10 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
             let waiting = workflow.state() == WorkflowState::Running && space.extra(slot).timeout.is_some();
             need(waiting, "a deadline of a workflow that has none")
         }
+        Effect::Cancel { slot, .. } => {
+            let workflow = space.workflows.get(slot).ok_or(Impossible("a workflow that is not there"))?;
+            need(workflow.state() == WorkflowState::Running, "an end of a workflow that has ended")
+        }
         Effect::Rerun { slot, task, .. } => {
             let workflow = space.workflows.get(slot).ok_or(Impossible("a workflow that is not there"))?;
             need(workflow.state() == WorkflowState::Failed, "a rerun of a workflow that has not failed")?;

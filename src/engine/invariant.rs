@@ -185,10 +185,14 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
     }
     ensure!(open == workflow.open(), "{id:?} has {open} open tasks and counts {}", workflow.open());
     // After a rerun of one of several, the others have failed in a workflow that runs.
-    ensure!(failed || timed_out || !cancelled, "{id:?} cancelled a task for no reason");
+    let called_off = workflow.state() == WorkflowState::Cancelled;
+    ensure!(failed || timed_out || called_off || !cancelled, "{id:?} cancelled a task for no reason");
     ensure!(failed || timed_out || workflow.state() != WorkflowState::Failed, "{id:?} failed for no reason");
     ensure!(!failed || workflow.state() != WorkflowState::Completed, "{id:?} completed with a failed task");
-    ensure!(workflow.state() != WorkflowState::Cancelled, "{id:?} is cancelled");
+    ensure!(
+        space.extra(slot).reason.is_none() || workflow.state() == WorkflowState::Cancelled,
+        "{id:?} has a reason for being cancelled and is not"
+    );
     Ok(())
 }
 

@@ -32,11 +32,13 @@ pub enum Event {
     WorkflowTimedOut = 1 << 11,
     /// A failed workflow runs again.
     WorkflowRetried = 1 << 12,
+    /// A workflow was cancelled and nothing of it is running any more.
+    WorkflowCancelled = 1 << 13,
 }
 
 impl Event {
     /// All events.
-    pub const ALL: [Event; 13] = [
+    pub const ALL: [Event; 14] = [
         Event::WorkflowPushed,
         Event::WorkflowCompleted,
         Event::WorkflowFailed,
@@ -50,6 +52,7 @@ impl Event {
         Event::TaskTimedOut,
         Event::WorkflowTimedOut,
         Event::WorkflowRetried,
+        Event::WorkflowCancelled,
     ];
 
     /// The name of the notification.
@@ -68,6 +71,7 @@ impl Event {
             Event::TaskTimedOut => "task.timedout",
             Event::WorkflowTimedOut => "workflow.timedout",
             Event::WorkflowRetried => "workflow.retried",
+            Event::WorkflowCancelled => "workflow.cancelled",
         }
     }
 }

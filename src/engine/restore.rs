@@ -446,10 +446,11 @@ impl Space {
         {
             return Err(Impossible("a duration out of range"));
         }
+        let timeout = extra.timeout;
         self.extras.set(slot, extra);
         let workflow = self.workflows.at_mut(slot);
         workflow.set_extra(true);
-        if let Some(timeout) = extra.timeout.filter(|_| workflow.state() == WorkflowState::Running) {
+        if let Some(timeout) = timeout.filter(|_| workflow.state() == WorkflowState::Running) {
             self.agenda.deadlines.insert(deadline_key(timeout.deadline, slot));
         }
         Ok(())

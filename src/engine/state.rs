@@ -8,7 +8,8 @@
 //!      │         │  ▲   due    ├─ lease ran out ─┤ │
 //!      │         │  │          │  or recovered   │ │
 //!      │         │  └──────────┴───── retry ─────┼─┘
-//!      └─────────┴─ the workflow failed ─────────┴───────────────▶ cancelled
+//!      └─────────┴─ the workflow failed, ────────┴───────────────▶ cancelled
+//!                   or was cancelled
 //! ```
 //!
 //! WF.RETRY takes what failed and what was cancelled back to `waiting`. `skipped` has its place in

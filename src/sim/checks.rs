@@ -19,6 +19,8 @@ use crate::engine::space::Space;
 use crate::engine::units::Millis;
 use std::collections::{BTreeMap, BTreeSet};
 
+const TWO_HOURS: u64 = 2 * 60 * 60 * 1000;
+
 /// What was before the step.
 pub struct Before {
     model: Model,
@@ -208,19 +210,24 @@ pub fn copy(world: &mut World, step: &Step) -> Result<(), String> {
             return Err(format!("a token works on the copy: {name} says {codes:?}"));
         }
     }
-    // What is claimed there, at once and when delays have ended there. A copy has no clock of its own:
-    // what ran is ready there since the latest time that the space has seen.
+    // What it shows, and what is claimed there, at once and when delays have ended there. A copy has no
+    // clock of its own: what ran is ready there since the latest time that the space has seen.
     let (_, _, latest) = primary.counters();
     let mut model = world.model.void_copy(latest.0);
-    let args = [b"worker".to_vec(), b"COUNT".to_vec(), b"20".to_vec()];
-    for (later, expire_from) in [(0, None), (2 * 60 * 60 * 1000, Some(u64::MAX))] {
+    let get = |workflow: &super::model::Workflow| ("WF.GET", vec![workflow.id.clone(), b"TASKS".to_vec()]);
+    let mut calls: Vec<(&str, Vec<Vec<u8>>)> = model.workflows.iter().map(get).collect();
+    let claim = ("WF.CLAIM", vec![b"worker".to_vec(), b"COUNT".to_vec(), b"20".to_vec()]);
+    calls.extend([("WF.STATS", Vec::new()), claim.clone(), claim]);
+    let last = calls.len() - 1;
+    for (place, (name, args)) in calls.into_iter().enumerate() {
+        let (later, expire_from) = if place == last { (TWO_HOURS, Some(u64::MAX)) } else { (0, None) };
         let step = Step { now: step.now + later, expire_from, ..step.clone() };
         let mut nonces = world::nonces(&step);
-        let expected = model.run("WF.CLAIM", &args, &mut world::moment(&step, &world.settings, &mut nonces));
-        world::run("WF.CLAIM", &args, &mut key, &step, false, &world.settings, &mut out)
-            .map_err(|error| format!("WF.CLAIM on a copy: {error:?}"))?;
+        let expected = model.run(name, &args, &mut world::moment(&step, &world.settings, &mut nonces));
+        world::run(name, &args, &mut key, &step, false, &world.settings, &mut out)
+            .map_err(|error| format!("{name} on a copy: {error:?}"))?;
         world::compare(&expected, &super::model::Answer::Reply(tree::read(&out.reply)?), None)
-            .map_err(|error| format!("on a copy: {error}"))?;
+            .map_err(|error| format!("{name} on a copy: {error}"))?;
     }
     invariant::check(key.as_ref().expect("it was there"))?;
     world.tally.copies += 1;

@@ -55,8 +55,8 @@ const NOT_UTF8: u64 = 21;
 /// be wrong in two ways, and no rule says which is told.
 fn shape(random: &mut Random, bad: bool, wide: bool) -> Vec<Sketch> {
     let size = match random.below(if bad { 8 } else { 10 }) {
-        0 => 1,
-        1..=7 => 2 + random.below(5) as usize,
+        0..=1 => 1,
+        2..=7 => 2 + random.below(5) as usize,
         // Wide enough that one byte does not count the parents of a join.
         _ if wide && random.one_in(40) => 258 + random.below(20) as usize,
         _ => 7 + random.below(7) as usize,

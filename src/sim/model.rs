@@ -14,6 +14,7 @@
 mod acknowledge;
 mod arguments;
 mod attempt;
+mod cancel;
 mod claim;
 mod config;
 mod document;
@@ -129,6 +130,8 @@ pub struct Workflow {
     pub input: Option<Vec<u8>>,
     pub paused: bool,
     pub failed: bool,
+    /// Somebody called it off: the reason, if one was given.
+    pub cancelled: Option<Option<Vec<u8>>>,
     /// Its deadline passed.
     pub timed_out: bool,
     pub created: u64,
@@ -204,6 +207,7 @@ impl Model {
             "WF.EXTEND" => self.extend(args, moment).map(Answer::Reply),
             "WF.PAUSE" => self.pause(args, moment).map(Answer::Reply),
             "WF.RELEASE" => self.release(args, moment).map(Answer::Reply),
+            "WF.CANCEL" => self.cancel(args, moment).map(Answer::Reply),
             "WF.RETRY" => self.retry(args, moment).map(Answer::Reply),
             "WF.GET" => self.get(args, moment).map(Answer::Reply),
             "WF.LIST" => self.list(args, moment).map(Answer::Reply),
@@ -320,6 +324,9 @@ impl Model {
 impl Workflow {
     /// Its state as the contract names it.
     pub fn state(&self) -> &'static str {
+        if self.cancelled.is_some() {
+            return "cancelled";
+        }
         match (self.failed, self.finished, self.paused) {
             (true, _, _) => "failed",
             (false, Some(_), _) => "completed",
@@ -330,7 +337,12 @@ impl Workflow {
 
     /// Whether it may still do something new: it has neither ended nor failed.
     pub fn is_live(&self) -> bool {
-        !self.failed && self.finished.is_none()
+        !self.is_stopped() && self.finished.is_none()
+    }
+
+    /// Whether it has failed or was called off: nothing more of it starts.
+    pub fn is_stopped(&self) -> bool {
+        self.failed || self.cancelled.is_some()
     }
 
     /// A time of one of its tasks.

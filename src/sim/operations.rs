@@ -14,6 +14,7 @@ use super::world::World;
 const WORKERS: [&str; 3] = ["alice", "bob", "w\u{f6}rker 3"];
 const HOUR: u64 = 3_600_000;
 /// Ten years in milliseconds, the longest of most times.
+const TEN_YEARS: u64 = 315_360_000_000;
 const MOST: &str = "315360000000";
 
 /// A source of steps.
@@ -54,6 +55,8 @@ impl Operations {
     fn clock(&mut self) {
         let random = &mut self.random;
         match random.below(40) {
+            // What waits as long as it can is due at last. Once: the times of a task span 34 years.
+            0 if random.one_in(40) && self.now < START + TEN_YEARS => self.now += TEN_YEARS + HOUR,
             0 => self.now += HOUR + random.below(40 * HOUR),
             1 => self.now = self.now.saturating_sub(random.below(2 * HOUR)).max(START - HOUR),
             2 => self.now = (self.now - random.below(100)).max(START - HOUR),
@@ -107,7 +110,8 @@ impl Operations {
             167..169 => self.delete(world),
             169..172 => self.stats(),
             172..180 => self.retry(world),
-            180..185 => self.configure(),
+            180..184 => self.configure(),
+            184 => self.cancel(world),
             185 => words(&["WF.APPLY", "pause", "all", "-"]),
             186..194 => return Act::Sweep,
             194..196 => {
@@ -138,7 +142,7 @@ impl Operations {
 
     /// Any command.
     fn any(&mut self, world: &World) -> Vec<Vec<u8>> {
-        match self.random.below(15) {
+        match self.random.below(16) {
             0 => self.push(world),
             1 => self.claim(),
             2 => self.complete(world),
@@ -152,6 +156,7 @@ impl Operations {
             10 => self.retry(world),
             11 => self.configure(),
             12 => self.filter(),
+            13 => self.cancel(world),
             _ => self.stats(),
         }
     }

@@ -203,6 +203,11 @@ impl fmt::Display for Tally {
             self.stray[1],
             self.corrupt[0],
             self.corrupt[1],
-        )
+        )?;
+        let mut happenings: Vec<_> = self.happenings.iter().map(|(what, count)| (count, what)).collect();
+        happenings.sort_unstable();
+        let rarest: Vec<_> =
+            happenings.iter().take(6).map(|(count, what)| format!("{what} {count}")).collect();
+        write!(out, "; rarest: {}", rarest.join(", "))
     }
 }

@@ -7,6 +7,7 @@
 //! expire <now> <tasks>                retry, retry-timeout <now> <leases>
 //! recover <now> <tasks>               due <now> <tasks>
 //! extend <leases>                     deadline <now> <ids>
+//! cancel <now> <ids>                  an id, and perhaps the reason as behind a task
 //! rerun <now> <id> <index, or ->      delete <ids>
 //! shift <from> <by>                   the clock was set ahead by so much
 //! config <name> <value, or default>
@@ -29,6 +30,7 @@
 //! In lists, bytes of ids and names that are not printable ASCII, and space, `%` and `=`, are
 //! written as `%XX`.
 
+mod items;
 mod read;
 mod write;
 

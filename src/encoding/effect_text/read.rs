@@ -1,12 +1,12 @@
 //! From arguments to effects, one after the other, each asked whether it fits before it is applied.
 
+use super::items::{Flags, find_slot, find_task, number, take_counted, take_item, take_task};
 use super::{read_nonce, unescape};
 use crate::encoding::bytes::DecodeError;
 use crate::encoding::document;
 use crate::engine::apply::apply;
 use crate::engine::draft::Draft;
 use crate::engine::effect::{Cause, Effect, Grant, Lease, Push, Target};
-use crate::engine::extras::Timeout;
 use crate::engine::fit::fits;
 use crate::engine::ids::Id;
 use crate::engine::limits::Settings;
@@ -14,7 +14,7 @@ use crate::engine::overrides;
 use crate::engine::report::Report;
 use crate::engine::shape::{Checked, Shape};
 use crate::engine::space::Space;
-use crate::engine::units::{BlueprintId, Millis, Slot, TaskIndex, TaskRef};
+use crate::engine::units::{BlueprintId, Millis, TaskIndex, TaskRef};
 
 fn read_shape(text: &[u8]) -> Result<Checked, DecodeError> {
     let draft: Draft<'_> = document::read(text, &Settings::widest())
@@ -47,6 +47,15 @@ pub fn apply_text(space: &mut Space, args: &[&[u8]], report: &mut Report) -> Res
                 for item in args.next()?.split(|&byte| byte == b' ') {
                     let slot = find_slot(space, item)?;
                     carry_out(space, &Effect::TimeOut { now, slot }, report)?;
+                }
+            }
+            b"cancel" => {
+                let now = args.time()?;
+                let mut rest = args.next()?;
+                while !rest.is_empty() {
+                    let (id, reason) = take_item(&mut rest)?;
+                    let slot = find_slot(space, id)?;
+                    carry_out(space, &Effect::Cancel { now, slot, reason }, report)?;
                 }
             }
             b"rerun" => {
@@ -112,100 +121,6 @@ fn carry_out(space: &mut Space, effect: &Effect<'_>, report: &mut Report) -> Res
     fits(space, effect)?;
     apply(space, effect, report);
     Ok(())
-}
-
-fn number(text: &[u8]) -> Option<u64> {
-    str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
-}
-
-fn find_slot(space: &Space, text: &[u8]) -> Result<Slot, DecodeError> {
-    let id = unescape(text).ok_or(DecodeError::Impossible("an id that does not read"))?;
-    space.find(Id::of(&id)).ok_or(DecodeError::Impossible("a workflow that is not there"))
-}
-
-/// `<id>-<index>`, read from the right.
-fn find_task(space: &Space, text: &[u8]) -> Result<TaskRef, DecodeError> {
-    let dash = text.iter().rposition(|&byte| byte == b'-');
-    let dash = dash.ok_or(DecodeError::Impossible("a task that does not read"))?;
-    let index = number(&text[dash + 1..]).and_then(|index| u32::try_from(index).ok());
-    let index = index.ok_or(DecodeError::Impossible("a task that does not read"))?;
-    Ok(TaskRef { slot: find_slot(space, &text[..dash])?, index: TaskIndex(index) })
-}
-
-/// Takes `<length>:<bytes>` off the front.
-fn take_counted<'a>(text: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
-    let colon = text.iter().take(21).position(|&byte| byte == b':').ok_or(DecodeError::CutOff)?;
-    let length = number(&text[..colon]).and_then(|length| usize::try_from(length).ok());
-    let length = length.ok_or(DecodeError::Impossible("a length that does not read"))?;
-    let (bytes, rest) = text[colon + 1..].split_at_checked(length).ok_or(DecodeError::CutOff)?;
-    *text = rest;
-    Ok(bytes)
-}
-
-/// Takes a task with the text it left, and the space behind it, off the front.
-fn take_task<'a>(space: &Space, rest: &mut &'a [u8]) -> Result<(TaskRef, Option<&'a [u8]>), DecodeError> {
-    let end = rest.iter().position(|byte| matches!(byte, b' ' | b'=')).unwrap_or(rest.len());
-    let task = find_task(space, &rest[..end])?;
-    let mut text = None;
-    *rest = &rest[end..];
-    if let Some(counted) = rest.strip_prefix(b"=") {
-        *rest = counted;
-        text = Some(take_counted(rest)?);
-    }
-    *rest = match *rest {
-        [] => &[],
-        [b' ', rest @ ..] => rest,
-        _ => return Err(DecodeError::Impossible("a list that does not read")),
-    };
-    Ok((task, text))
-}
-
-/// What the flags of a push say.
-#[derive(Default)]
-struct Flags {
-    paused: bool,
-    input: bool,
-    new: bool,
-    delayed_until: Option<Millis>,
-    timeout: Option<Timeout>,
-    retain_ms: Option<u64>,
-}
-
-impl Flags {
-    fn read(mut text: &[u8]) -> Result<Flags, DecodeError> {
-        let mut flags = Flags::default();
-        while let [letter, rest @ ..] = text {
-            text = rest;
-            match letter {
-                b'-' => {}
-                b'p' => flags.paused = true,
-                b'i' => flags.input = true,
-                b'n' => flags.new = true,
-                b'd' => flags.delayed_until = Some(take_time(&mut text)?),
-                b't' => {
-                    let deadline = take_time(&mut text)?;
-                    text = text.strip_prefix(b":").ok_or(DecodeError::CutOff)?;
-                    flags.timeout =
-                        Some(Timeout { deadline, after_ms: take_digits(&mut text)?, passed: false });
-                }
-                b'r' => flags.retain_ms = Some(take_digits(&mut text)?),
-                _ => return Err(DecodeError::Impossible("a flag that is not known")),
-            }
-        }
-        Ok(flags)
-    }
-}
-
-fn take_digits(text: &mut &[u8]) -> Result<u64, DecodeError> {
-    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
-    *text = rest;
-    number(digits).ok_or(DecodeError::Impossible("a number that does not read"))
-}
-
-fn take_time(text: &mut &[u8]) -> Result<Millis, DecodeError> {
-    let time = Millis(take_digits(text)?);
-    if time > Millis::MAX { Err(DecodeError::Impossible("a time out of range")) } else { Ok(time) }
 }
 
 /// The two effects that lease.

@@ -98,6 +98,11 @@ impl EffectLog {
                 self.item(Listing { kind: "delete", now: None, deadline: None });
                 self.id(space.id_of(slot));
             }
+            Effect::Cancel { now, slot, reason } => {
+                self.item(Listing { kind: "cancel", now: Some(now), deadline: None });
+                self.id(space.id_of(slot));
+                self.text(reason);
+            }
             Effect::Rerun { now, slot, task } => {
                 self.arg(b"rerun");
                 self.number_arg(now.0);
@@ -252,6 +257,11 @@ impl EffectLog {
         self.id(space.id_of(task.slot));
         self.bytes.push(b'-');
         self.number(u64::from(task.index.0));
+        self.text(text);
+    }
+
+    /// The text that a task or a workflow was left with.
+    fn text(&mut self, text: Option<&[u8]>) {
         if let Some(text) = text {
             self.bytes.push(b'=');
             self.number(text.len() as u64);

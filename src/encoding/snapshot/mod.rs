@@ -10,7 +10,7 @@
 //! workflows 'F'  count, then one column after the other: see `write`
 //! notes     'N'  count, then each: sequence of the workflow, task, kind, text
 //! tries     'R'  count, then each: sequence of the workflow, task, failures, lost deliveries
-//! extras    'X'  count, then each: sequence of the workflow, timeout, retention
+//! extras    'X'  count, then each: sequence of the workflow, timeout, retention, reason
 //! end       'E'  number of types, workers, blueprints, workflows, notes, tries, extras
 //! ```
 //!
@@ -62,6 +62,10 @@ mod flag {
 
 /// The bit of a state byte that says that the task's newest token is void.
 const VOID: u8 = 1 << 3;
+
+/// In the byte of a workflow's timeout: the text of a reason follows. The first files of layout 2
+/// have none.
+const EXTRA_REASON: u8 = 1 << 2;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! Chunks into a space. Every byte may lie: see `encoding::bytes`.
 
-use super::{VERSION, VOID, flag, kind, options};
+use super::{EXTRA_REASON, VERSION, VOID, flag, kind, options};
 use crate::encoding::bytes::{DecodeError, Source};
 use crate::engine::extras::{Extra, Timeout};
 use crate::engine::histogram::{BUCKETS, Histogram};
@@ -322,7 +322,8 @@ impl Reader<'_> {
 
     fn extra(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
         let sequence = Sequence(source.int()?);
-        let timeout = match source.byte()? {
+        let tag = source.byte()?;
+        let timeout = match tag & !EXTRA_REASON {
             0 => None,
             state @ (1 | 2) => {
                 Some(Timeout { deadline: Millis(source.int()?), after_ms: source.int()?, passed: state == 2 })
@@ -330,7 +331,8 @@ impl Reader<'_> {
             _ => return Err(DecodeError::Impossible("a timeout that is not known")),
         };
         let retain_ms = source.int()?.checked_sub(1);
-        Ok(self.space.restore_extra(sequence, Extra { timeout, retain_ms })?)
+        let reason = if tag & EXTRA_REASON != 0 { Some(source.text()?.into()) } else { None };
+        Ok(self.space.restore_extra(sequence, Extra { timeout, retain_ms, reason })?)
     }
 
     fn end(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {

@@ -1,6 +1,6 @@
 //! A space into chunks.
 
-use super::{CHUNK, VERSION, VOID, flag, kind, options};
+use super::{CHUNK, EXTRA_REASON, VERSION, VOID, flag, kind, options};
 use crate::encoding::bytes::put_text;
 use crate::engine::fresh::LastFresh;
 use crate::engine::histogram::Histogram;
@@ -314,16 +314,18 @@ fn extras(space: &Space, slots: &[Slot], out: &mut Chunks<'_>) -> usize {
         count += 1;
         out.item(b'X', |bytes| {
             put_varint(bytes, space.workflows().at(slot).sequence().0);
-            // 0: none, 1: it will pass, 2: it has passed.
+            // 0: no timeout, 1: it will pass, 2: it has passed. The bit of a reason came later.
+            let reason = if extra.reason.is_some() { EXTRA_REASON } else { 0 };
             match extra.timeout {
-                None => bytes.push(0),
+                None => bytes.push(reason),
                 Some(timeout) => {
-                    bytes.push(1 + u8::from(timeout.passed));
+                    bytes.push((1 + u8::from(timeout.passed)) | reason);
                     put_varint(bytes, timeout.deadline.0);
                     put_varint(bytes, timeout.after_ms);
                 }
             }
             put_varint(bytes, extra.retain_ms.map_or(0, |retain| retain + 1));
+            extra.reason.iter().for_each(|reason| put_text(bytes, reason));
         });
     }
     count

@@ -47,7 +47,7 @@ pub(super) fn fail(
     at.mourn(&run);
     report.events.add(Event::TaskFailed);
     if space.workflows.at(task.slot).state() == WorkflowState::Running {
-        fail_workflow(space, task.slot, now);
+        stop(space, task.slot, now, WorkflowState::Failed);
     }
     finish_if_done(space, task.slot, now, report);
 }
@@ -91,7 +91,25 @@ pub(super) fn time_out(space: &mut Space, slot: Slot, now: Millis, report: &mut 
     space.extras.set(slot, Extra { timeout, ..extra });
     space.lifetime.workflows_timed_out += 1;
     report.events.add(Event::WorkflowTimedOut);
-    fail_workflow(space, slot, now);
+    stop(space, slot, now, WorkflowState::Failed);
+    finish_if_done(space, slot, now, report);
+}
+
+/// Somebody calls the workflow off.
+pub(super) fn call_off(
+    space: &mut Space,
+    slot: Slot,
+    now: Millis,
+    reason: Option<&[u8]>,
+    report: &mut Report,
+) {
+    space.at_time(now);
+    stop(space, slot, now, WorkflowState::Cancelled);
+    if let Some(reason) = reason {
+        let extra = Extra { reason: Some(reason.into()), ..space.extra(slot) };
+        space.extras.set(slot, extra);
+        space.workflows.at_mut(slot).set_extra(true);
+    }
     finish_if_done(space, slot, now, report);
 }
 
@@ -193,8 +211,8 @@ fn open_children(space: &mut Space, parent: TaskRef, now: Millis, report: &mut R
     }
 }
 
-/// The workflow fails: what has not started is cancelled, what runs runs down.
-fn fail_workflow(space: &mut Space, slot: Slot, now: Millis) {
+/// The workflow fails or is cancelled: what has not started is cancelled, what runs runs down.
+fn stop(space: &mut Space, slot: Slot, now: Millis, state: WorkflowState) {
     let shape_len = space.workflow(slot).1.shape.len() as u32;
     for index in (0..shape_len).map(TaskIndex) {
         let mut at = space.open(TaskRef { slot, index });
@@ -215,7 +233,7 @@ fn fail_workflow(space: &mut Space, slot: Slot, now: Millis) {
     }
     space.drop_deadline(slot);
     space.reword(slot, |workflow| {
-        workflow.set_state(WorkflowState::Failed);
+        workflow.set_state(state);
         workflow.set_paused(false);
     });
 }
@@ -241,7 +259,10 @@ pub(super) fn finish_if_done(space: &mut Space, slot: Slot, now: Millis, report:
             workflow.set_paused(false);
         });
     } else {
-        report.events.add(Event::WorkflowFailed);
+        report.events.add(match workflow.state() {
+            WorkflowState::Cancelled => Event::WorkflowCancelled,
+            _ => Event::WorkflowFailed,
+        });
     }
     let shape = &space.blueprints.get(space.workflows.at(slot).blueprint()).shape;
     space.workflows.change(slot, |workflow| workflow.finish(shape, now));

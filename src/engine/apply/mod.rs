@@ -12,6 +12,7 @@
 //! ON DUE       a delayed task becomes ready (`finish`)
 //! ON TIME OUT  the workflow fails of its deadline (`finish`)
 //! ON SHIFT     leases and deadlines are moved by what the clock was set ahead (`shift`)
+//! ON CANCEL    the workflow is called off, what has not started is cancelled (`finish`)
 //! ON RERUN     what failed and what was cancelled behind it waits again (`rerun`)
 //! ON PAUSE     ready tasks leave their queues; ON RELEASE they come back, and with them those
 //!              whose parents completed meanwhile (`pause`)
@@ -68,6 +69,7 @@ pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
         }
         Effect::Due { now, task } => finish::due(space, task, now, report),
         Effect::TimeOut { now, slot } => finish::time_out(space, slot, now, report),
+        Effect::Cancel { now, slot, reason } => finish::call_off(space, slot, now, reason, report),
         Effect::Rerun { now, slot, task } => rerun::rerun(space, slot, task, now, report),
         Effect::Shift { from, by } => shift::shift(space, from, by),
         Effect::Configure { setting, value } => space.overrides.set(setting, value),

@@ -33,7 +33,7 @@ pub(super) fn push(space: &mut Space, push: &Push<'_>, report: &mut Report) {
     };
     let mut workflow = Workflow::new(&parts, &blueprint.shape);
     workflow.set_paused(push.paused);
-    let extra = Extra { timeout: push.timeout, retain_ms: push.retain_ms };
+    let extra = Extra { timeout: push.timeout, retain_ms: push.retain_ms, reason: None };
     workflow.set_extra(extra != Extra::default());
     let word = workflow.word();
     let slot = space.workflows.insert(workflow);

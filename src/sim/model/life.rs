@@ -41,7 +41,7 @@ impl Model {
 
     /// A task whose attempt came to nothing: ready again, or cancelled in a failed workflow.
     pub fn back_to_ready(&mut self, place: usize, index: usize, now: u64) {
-        if self.workflows[place].failed {
+        if self.workflows[place].is_stopped() {
             let time = self.workflows[place].not_before_push(now);
             self.workflows[place].tasks[index].end(State::Cancelled, time);
             self.settle(place, now);
@@ -52,7 +52,7 @@ impl Model {
 
     /// Opens the gates of the tasks of a workflow whose parents are done.
     pub fn advance(&mut self, place: usize, now: u64) {
-        if self.workflows[place].paused || self.workflows[place].failed {
+        if self.workflows[place].paused || self.workflows[place].is_stopped() {
             return;
         }
         for index in 0..self.workflows[place].tasks.len() {
@@ -64,13 +64,18 @@ impl Model {
         }
     }
 
-    /// A workflow has failed: what has not started is cancelled, what runs runs down.
+    /// A workflow has failed.
     pub fn fail_workflow(&mut self, place: usize, now: u64) {
+        self.workflows[place].failed = true;
+        self.stop(place, now);
+    }
+
+    /// A workflow has failed or is called off: what has not started is cancelled, what runs runs down.
+    pub fn stop(&mut self, place: usize, now: u64) {
         let workflow = &mut self.workflows[place];
         let time = workflow.not_before_push(now);
         let delayed = workflow.tasks.iter().any(|task| task.state == State::Delayed);
         self.happened.extend(delayed.then_some("a delayed task that is cancelled"));
-        workflow.failed = true;
         workflow.paused = false;
         for task in &mut workflow.tasks {
             if matches!(task.state, State::Waiting | State::Delayed | State::Ready) {
@@ -86,12 +91,16 @@ impl Model {
         if workflow.finished.is_some() || workflow.tasks.iter().any(|task| task.is_open()) {
             return;
         }
-        let left = !workflow.failed && workflow.has_failed_task();
+        let left = !workflow.is_stopped() && workflow.has_failed_task();
         self.happened.extend(left.then_some("a workflow that fails again by a task that was left"));
-        workflow.failed |= workflow.has_failed_task();
+        workflow.failed |= workflow.cancelled.is_none() && workflow.has_failed_task();
         workflow.paused = false;
         workflow.finished = Some(workflow.not_before_push(now));
-        self.events.insert(if workflow.failed { "workflow.failed" } else { "workflow.completed" });
+        self.events.insert(match workflow.state() {
+            "cancelled" => "workflow.cancelled",
+            "failed" => "workflow.failed",
+            _ => "workflow.completed",
+        });
     }
 }
 

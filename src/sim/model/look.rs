@@ -168,10 +168,11 @@ fn task_map(task: &Task) -> Tree {
 }
 
 impl Workflow {
-    /// Why it failed, if that was not a task.
-    fn error(&self) -> Option<String> {
+    /// Why it failed, if that was not a task, or why it was cancelled.
+    fn error(&self) -> Option<Vec<u8>> {
         let timeout = self.timeout_ms.filter(|_| self.timed_out);
-        timeout.map(|timeout| format!("timed out after {timeout} ms"))
+        let timeout = timeout.map(|timeout| format!("timed out after {timeout} ms").into_bytes());
+        timeout.or_else(|| self.cancelled.clone().flatten())
     }
 }
 

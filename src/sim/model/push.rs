@@ -108,6 +108,7 @@ impl Model {
             input,
             paused,
             failed: false,
+            cancelled: None,
             timed_out: false,
             created: now,
             finished: None,

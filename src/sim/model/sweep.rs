@@ -115,7 +115,7 @@ impl Model {
     /// When retention by age removes a finished workflow.
     pub fn expires(&self, place: usize, settings: &Settings) -> Option<u64> {
         let workflow = &self.workflows[place];
-        let usual = if workflow.failed { "retain-failed-ms" } else { "retain-completed-ms" };
+        let usual = if workflow.is_stopped() { "retain-failed-ms" } else { "retain-completed-ms" };
         let kept = workflow.retain_ms.unwrap_or_else(|| self.in_force(usual, settings));
         workflow.finished.map(|finished| finished + kept)
     }

@@ -1,6 +1,6 @@
 //! Pushes: a document, and options in any order.
 
-use super::{HOUR, MOST, Operations, words};
+use super::{HOUR, MOST, Operations, TEN_YEARS, words};
 use crate::sim::documents;
 use crate::sim::world::World;
 
@@ -51,7 +51,7 @@ impl Operations {
             options.push(words(&["RETAIN", *random.pick(&["0", "1", "500", "3600000", MOST])]));
         }
         if random.one_in(40) {
-            let too_far = (self.now + 315_360_000_001).to_string();
+            let too_far = (self.now + TEN_YEARS + 1).to_string();
             let bad: [&[&str]; 9] = [
                 &["PRIORITY", "-1"],
                 &["ID"],

@@ -1,4 +1,4 @@
-//! The commands that have to do with time: what failed runs again, lists, settings of a space.
+//! The commands about whole workflows: what failed runs again, what is called off, lists, settings.
 
 use super::{Act, MOST, Operations, words};
 use crate::sim::documents::TYPES;
@@ -19,7 +19,11 @@ impl Operations {
             let bad = words(bad);
             return [words(&["WF.RETRY"]), vec![self.known_id(world)], bad].concat();
         }
-        let workflow = *random.pick(&candidates);
+        // Rarely there is nothing to run again.
+        let nothing = candidates
+            .iter()
+            .find(|workflow| workflow.tasks.iter().all(|task| task.state == State::Completed));
+        let workflow = nothing.copied().unwrap_or_else(|| *random.pick(&candidates));
         let mut command = [words(&["WF.RETRY"]), vec![workflow.id.clone()]].concat();
         if random.one_in(2) {
             let failed = workflow.tasks.iter().filter(|task| task.state == State::Failed);
@@ -30,6 +34,26 @@ impl Operations {
             }
             command.extend([b"task".to_vec(), random.pick(&names).clone()]);
         }
+        command
+    }
+
+    /// `WF.CANCEL` of one or two workflows.
+    pub fn cancel(&mut self, world: &World) -> Vec<Vec<u8>> {
+        let mut command = words(&["WF.CANCEL"]);
+        command.push(self.known_id(world));
+        if self.random.one_in(4) {
+            command.push(self.known_id(world));
+        }
+        let reasons: [&[&str]; 6] = [
+            &[],
+            &[],
+            &["REASON", "why"],
+            &["reason", ""],
+            &["REASON", "a reason of twenty-four"],
+            &["REASON"],
+        ];
+        let reason: &&[&str] = self.random.pick(&reasons);
+        command.extend(words(reason));
         command
     }
 

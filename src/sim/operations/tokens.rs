@@ -138,8 +138,15 @@ impl Operations {
 
     /// `WF.COMPLETE`
     pub fn complete(&mut self, world: &World) -> Vec<Vec<u8>> {
-        if self.random.one_in(16) {
-            let running = world.model.workflows.iter().flat_map(|workflow| {
+        if self.random.one_in(8) {
+            // All that run, or run down, or run again.
+            let choice = self.random.below(3);
+            let workflows = world.model.workflows.iter().filter(|workflow| match choice {
+                0 => true,
+                1 => workflow.failed,
+                _ => !workflow.failed && workflow.has_failed_task(),
+            });
+            let running = workflows.flat_map(|workflow| {
                 let indexes = 0..workflow.tasks.len();
                 indexes
                     .filter(|&index| workflow.tasks[index].state == State::Running)

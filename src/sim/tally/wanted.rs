@@ -50,6 +50,7 @@ const WANTED: &[(&str, &[&str])] = &[
     ("WF.GET", &["map", "map with tasks", "nil", "ERR", "WRONGTYPE"]),
     ("WF.DELETE", &["n", "0", "WRONGTYPE"]),
     ("WF.STATS", &["map", "nil", "ERR", "WRONGTYPE"]),
+    ("WF.CANCEL", &["n", "0", "ERR", "LIMIT", "WRONGTYPE"]),
     ("WF.RETRY", &["1", "0", "-1", "ERR", "WRONGTYPE"]),
     ("WF.LIST", &["ok", "ERR", "WRONGTYPE"]),
     ("WF.CONFIG", &["ok", "map", "ERR", "WRONGTYPE"]),
@@ -90,6 +91,7 @@ pub fn disturbance(act: &Act) -> Option<&'static str> {
 
 /// Every outcome that time has.
 const HAPPENINGS: &[&str] = &[
+    "a cancelled workflow that runs down",
     "a delay",
     "a delay that is over",
     "a delay that is over in a paused workflow",
@@ -129,7 +131,6 @@ const HAPPENINGS: &[&str] = &[
     "a retry of a timed-out workflow",
     "a retry of what runs down",
     "a retry that leaves a failed task",
-    "a retry of nothing",
     "a cancelled task that stays so",
     "a workflow that fails again by a task that was left",
     "a removal by age",

@@ -12,13 +12,16 @@
 //! block is built anew as `state` and a packed list: the sealed runs, the time it finished, the
 //! name if it is its own.
 
-use super::fresh::Fresh;
-use super::packed::{self, Row};
-use super::runs::{self, PackedRun, Run, seal, unseal};
+mod history;
+mod make;
+
+pub use make::{Parts, Payloads};
+
+use super::packed;
+use super::runs::{self, PackedRun};
 use super::shape::Shape;
 use super::state::{TaskState, WorkflowState};
-use super::units::{BlueprintId, Millis, Nonce, Sequence, TaskIndex};
-use smallvec::SmallVec;
+use super::units::{BlueprintId, Millis, Sequence, TaskIndex};
 
 /// The task has a result in the notes.
 pub const MARK_RESULT: u8 = 1 << 3;
@@ -47,16 +50,6 @@ pub enum StoredId {
     Text(u32),
 }
 
-/// A block of so many bytes that `states` writes, and a list behind them.
-fn list_behind(bytes: usize, states: impl FnOnce(&mut Vec<u8>), list: SmallVec<[&[u8]; 16]>) -> Vec<u8> {
-    let room = bytes + packed::list_bytes(list.iter().map(|entry| entry.len()));
-    let mut body = Vec::with_capacity(room);
-    states(&mut body);
-    packed::write(&mut body, list.len(), |at, out| out.extend_from_slice(list[at]));
-    debug_assert_eq!(body.len(), room, "a block is not moved when it becomes a box");
-    body
-}
-
 /// The record; see the module's prose. `sequence` and `open` share a word, as do `priority` and
 /// the flags: a record more than this is 1 MB for each million of tasks in chains of ten.
 #[derive(Clone, Debug)]
@@ -82,93 +75,7 @@ const _: () = assert!(size_of::<Option<Workflow>>() == 56);
 
 const TEXT_ID: u64 = 1 << 63;
 
-/// What a new workflow is made of.
-pub struct Parts<'a> {
-    /// Its id.
-    pub id: StoredId,
-    /// Its age.
-    pub sequence: Sequence,
-    /// When it was pushed.
-    pub created: Millis,
-    /// Its interned shape.
-    pub blueprint: BlueprintId,
-    /// The priority of tasks without their own.
-    pub priority: u32,
-    /// A name other than the blueprint's; empty: none.
-    pub own_name: Option<&'a [u8]>,
-    /// INPUT.
-    pub input: Option<&'a [u8]>,
-    /// The payload of each task.
-    pub payloads: Payloads<'a>,
-}
-
-/// The payloads of a new workflow.
-#[derive(Clone, Copy)]
-pub enum Payloads<'a> {
-    /// One by one.
-    Each(&'a [&'a [u8]]),
-    /// As they lie in a file.
-    Row(Row<'a>),
-}
-
 impl Workflow {
-    /// A running workflow whose tasks are all waiting.
-    pub fn new(parts: &Parts<'_>, shape: &Shape) -> Workflow {
-        let states = shape.len() + shape.joins() * shape.counter_width();
-        let waiting = |body: &mut Vec<u8>| body.resize(states, TaskState::Waiting as u8);
-        let mut workflow = Workflow::begin(parts, shape.len(), states, waiting);
-        for task in shape.indexes().filter(|_| shape.joins() > 0) {
-            if let Some(join) = shape.join_of(task) {
-                workflow.set_counter(shape, join, shape.parents(task).len() as u32);
-            }
-        }
-        workflow
-    }
-
-    /// A running workflow as it is when its push is over.
-    pub fn fresh(parts: &Parts<'_>, shape: &Shape, fresh: &Fresh) -> Workflow {
-        let states = |body: &mut Vec<u8>| body.extend_from_slice(&fresh.states);
-        Workflow::begin(parts, shape.len(), fresh.states.len(), states)
-    }
-
-    /// A running workflow of `count` tasks, whose block begins with what `states` writes.
-    fn begin(parts: &Parts<'_>, count: usize, bytes: usize, states: impl FnOnce(&mut Vec<u8>)) -> Workflow {
-        let extra: SmallVec<[&[u8]; 2]> = [parts.input, parts.own_name].into_iter().flatten().collect();
-        let body = match parts.payloads {
-            Payloads::Row(row) if count + extra.len() <= packed::BLOCK => {
-                let more = packed::list_bytes(extra.iter().map(|entry| entry.len()));
-                let mut body = Vec::with_capacity(bytes + row.bytes().len() + more);
-                states(&mut body);
-                body.extend_from_slice(row.bytes());
-                extra.iter().for_each(|entry| packed::put_entry(&mut body, entry));
-                body
-            }
-            Payloads::Row(row) => list_behind(bytes, states, row.iter().chain(extra).collect()),
-            Payloads::Each(each) => list_behind(bytes, states, each.iter().copied().chain(extra).collect()),
-        };
-        let mut flags = WorkflowState::Running as u32;
-        flags |= if parts.own_name.is_some() { OWN_NAME } else { 0 };
-        flags |= if parts.input.is_some() { INPUT } else { 0 };
-        Workflow {
-            id: match parts.id {
-                StoredId::Integer(id) => id,
-                StoredId::Text(place) => TEXT_ID | u64::from(place),
-            },
-            sequence_open: parts.sequence.0 << 20 | count as u64,
-            created: parts.created,
-            blueprint: parts.blueprint,
-            priority_flags: parts.priority << 8 | flags,
-            body: body.into_boxed_slice(),
-            history: None,
-        }
-    }
-
-    /// Whether nothing has happened to it since its push.
-    pub fn is_fresh(&self, fresh: &Fresh) -> bool {
-        let running = self.history.is_none() && self.state() == WorkflowState::Running;
-        running && fresh.is_of(self.blueprint, self.paused()) && self.body.starts_with(&fresh.states)
-    }
-
     /// Its id as stored.
     pub fn id(&self) -> StoredId {
         if self.id & TEXT_ID == 0 { StoredId::Integer(self.id) } else { StoredId::Text(self.id as u32) }
@@ -350,107 +257,6 @@ impl Workflow {
         }
         let count = self.list_len(shape);
         Some(packed::get(self.list(shape), count, count - 1))
-    }
-
-    /// Whether any task of it was ever handed out or released.
-    pub fn has_history(&self) -> bool {
-        self.history.is_some() || self.sealed()
-    }
-
-    /// The run of a task.
-    pub fn run(&self, shape: &Shape, task: TaskIndex) -> Run {
-        if self.sealed() {
-            return unseal(packed::get(self.list(shape), self.list_len(shape), task.at()), self.created);
-        }
-        match &self.history {
-            Some(history) => history.runs[task.at()].unpack(self.created),
-            // Nothing was claimed or released yet, so what is ready has been since the push.
-            None if self.task_state(task) == TaskState::Ready => {
-                Run { ready: Some(self.created), ..Run::NONE }
-            }
-            None => Run::NONE,
-        }
-    }
-
-    /// The random part of a task's newest token, if it was ever handed out. Cheaper than its run.
-    pub fn nonce(&self, shape: &Shape, task: TaskIndex) -> Option<Nonce> {
-        match &self.history {
-            Some(history) => history.runs[task.at()].nonce(),
-            None if self.sealed() => Some(self.run(shape, task).nonce),
-            None => None,
-        }
-    }
-
-    /// How often a task was handed out. Cheaper than its run.
-    pub fn attempts(&self, shape: &Shape, task: TaskIndex) -> u32 {
-        match &self.history {
-            Some(history) => history.runs[task.at()].attempts(),
-            None => self.run(shape, task).attempt,
-        }
-    }
-
-    /// Changes the run of a task. Makes room for runs if there is none yet; gives the bytes that
-    /// took.
-    pub fn set_run(&mut self, task: TaskIndex, count: usize, run: Run) -> usize {
-        debug_assert!(!self.sealed());
-        let run = PackedRun::pack(run, self.created);
-        if let Some(history) = &mut self.history {
-            history.runs[task.at()] = run;
-            return 0;
-        }
-        let before = self.heap_bytes();
-        let root = Run { ready: Some(self.created), ..Run::NONE };
-        let runs = (0..count).map(|at| {
-            let ready = self.task_state(TaskIndex(at as u32)) == TaskState::Ready;
-            PackedRun::pack(if ready { root } else { Run::NONE }, self.created)
-        });
-        let mut runs: Box<[PackedRun]> = runs.collect();
-        runs[task.at()] = run;
-        self.history = Some(Box::new(History { finished: None, runs }));
-        self.heap_bytes() - before
-    }
-
-    /// Changes two times of a task's run, of which there is one: a third of the cost of
-    /// [`Workflow::set_run`] with what [`Workflow::run`] gave.
-    pub fn set_times(&mut self, task: TaskIndex, ready: Option<Millis>, finished: Option<Millis>) {
-        let history = self.history.as_mut().expect("a task with a run");
-        history.runs[task.at()].set_times(ready, finished, self.created);
-    }
-
-    /// When nothing of it was left to do.
-    pub fn finished(&self, shape: &Shape) -> Option<Millis> {
-        if self.sealed() {
-            let mut bytes = packed::get(self.list(shape), self.list_len(shape), shape.len());
-            return packed::take_varint(&mut bytes).map(|offset| self.created.plus(offset));
-        }
-        self.history.as_ref()?.finished
-    }
-
-    /// Nothing of it is left to do. A completed workflow gives up payloads, input and counters.
-    pub fn finish(&mut self, shape: &Shape, now: Millis) {
-        let finished = now.max(self.created);
-        if self.state() != WorkflowState::Completed {
-            if let Some(history) = &mut self.history {
-                history.finished = Some(finished);
-            }
-            return;
-        }
-        let count = shape.len();
-        let own_name = self.own_name(shape).map(<[u8]>::to_vec);
-        let mut body = Vec::with_capacity(count * 12 + 8);
-        body.extend_from_slice(&self.body[..count]);
-        packed::write(&mut body, count + 1 + usize::from(own_name.is_some()), |at, out| {
-            if at < count {
-                seal(self.run(shape, TaskIndex(at as u32)), self.created, out);
-            } else if at == count {
-                packed::put_varint(out, finished.since(self.created));
-            } else {
-                out.extend_from_slice(own_name.as_deref().unwrap_or_default());
-            }
-        });
-        self.body = body.into_boxed_slice();
-        self.history = None;
-        self.priority_flags = self.priority_flags & !INPUT | SEALED;
     }
 
     /// Bytes on the heap.

@@ -1,7 +1,8 @@
-"""Draws docs/plots/*.svg from docs/plots/figures.csv, which `make bench-full` writes.
+"""Puts figures into the docs: docs/plots/*.svg and the tables of docs/performance.md, both from
+docs/plots/figures.csv, which `make bench-full` writes.
 
 Plain SVG, written here: nothing to install, and the same figures give the same bytes, so a test can
-hold the pictures to the figures.
+hold the docs to the figures.
 """
 
 import csv
@@ -10,8 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs/plots"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+FOLDER = DOCS / "plots"
 FIGURES = FOLDER / "figures.csv"
+PAGE = DOCS / "performance.md"
 
 WIDTH, HEIGHT = 760, 400
 LEFT, RIGHT, TOP, BOTTOM = 80, 190, 50, 50
@@ -98,14 +101,46 @@ PLOTS = (
 )
 
 
+def rows() -> list[dict[str, str]]:
+    with FIGURES.open() as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
 def read() -> dict[str, Points]:
     """The points of each line of the plots."""
     points: dict[str, Points] = {}
-    with FIGURES.open() as file:
-        for row in csv.DictReader(line for line in file if not line.startswith("#")):
-            if row["at"]:
-                points.setdefault(row["what"], []).append((float(row["at"]), float(row["measured"])))
+    for row in rows():
+        if row["at"]:
+            points.setdefault(row["what"], []).append((float(row["at"]), float(row["measured"])))
     return points
+
+
+def tables() -> dict[str, str]:
+    """The tables of the page: what has a goal, and what has none."""
+    figures = [row for row in rows() if not row["at"]]
+    goals = [
+        f"| {row['what']} | {row['goal']} | {short(row)} | {row['verdict']} |" for row in figures if row["goal"]
+    ]
+    others = [f"| {row['what']} | {short(row)} |" for row in figures if not row["goal"]]
+    return {
+        "goals": "\n".join(["| what | goal | measured | |", "|---|---|---|---|", *goals]),
+        "others": "\n".join(["| what | measured |", "|---|---|", *others]),
+    }
+
+
+def short(row: dict[str, str]) -> str:
+    value = float(row["measured"])
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def page() -> str:
+    """The page with the tables of these figures in place of those that it has."""
+    content = PAGE.read_text()
+    for name, table in tables().items():
+        begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+        before, rest = content.split(begin)
+        content = before + begin + table + end + rest.split(end)[1]
+    return content
 
 
 def steps(highest: float) -> list[float]:
@@ -172,6 +207,7 @@ def main() -> None:
     points = read()
     for plot in PLOTS:
         (FOLDER / f"{plot.name}.svg").write_text(draw(plot, points))
+    PAGE.write_text(page())
 
 
 if __name__ == "__main__":
