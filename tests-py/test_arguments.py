@@ -30,6 +30,9 @@ CALLS: dict[str, list[Any]] = {
     "WF.GET": ["1"],
     "WF.DELETE": ["1"],
     "WF.STATS": [],
+    "WF.WHY": ["1"],
+    "WF.GRAPH": ["1"],
+    "WF.WORKERS": [],
 }
 
 ON_MISSING: dict[str, Any] = {
@@ -43,6 +46,9 @@ ON_MISSING: dict[str, Any] = {
     "WF.GET": None,
     "WF.DELETE": 0,
     "WF.STATS": None,
+    "WF.WHY": None,
+    "WF.GRAPH": None,
+    "WF.WORKERS": [],
 }
 
 # A call that is refused, and what its error must name.
@@ -130,17 +136,17 @@ def test_a_missing_key_answers_and_stays_missing(server: Server, resp: int, comm
 
 @pytest.mark.parametrize("command", CALLS)
 def test_too_few_arguments(r: redis.Redis, command: str) -> None:
-    needed = [] if command == "WF.STATS" else CALLS[command]
-    for given in range(len(needed)):
+    for given in range(len(CALLS[command])):
         with refused("ERR"):
-            r.execute_command(command, "k", *needed[:given])
+            r.execute_command(command, "k", *CALLS[command][:given])
     with refused("ERR"):
         r.execute_command(command)
 
 
-def test_too_many_arguments(r: redis.Redis) -> None:
+@pytest.mark.parametrize("command", ["WF.STATS", "WF.WORKERS"])
+def test_too_many_arguments(r: redis.Redis, command: str) -> None:
     with refused("ERR"):
-        r.execute_command("WF.STATS", "k", "more")
+        r.execute_command(command, "k", "more")
 
 
 def test_options_come_in_any_order_and_case(jobs: Space) -> None:

@@ -7,7 +7,7 @@ import redis
 
 from history import digest
 from servers import Server
-from space import Space
+from space import Space, plain
 from workflows import chain, diamond, loose, single, task, workflow
 
 
@@ -19,6 +19,8 @@ def test_what_has_not_started_never_will(jobs: Space) -> None:
     assert shown["finished"] is not None
     assert jobs.claim("w") == []
     assert jobs.stats()["workflows"]["cancelled"] == 1
+    why = plain(jobs.call("WHY", wid))
+    assert why["error"] == "ordered twice" and "was cancelled" in why["words"]
 
 
 def test_what_runs_runs_down_and_its_worker_is_told(jobs: Space) -> None:

@@ -55,6 +55,9 @@ def tried(wire: Wire, payloads: Iterable[bytes]) -> tuple[int, int]:
     afterwards = commands(
         ["DEBUG", "DIGEST-VALUE", "h"],
         ["WF.STATS", "h"],
+        ["WF.WORKERS", "h"],
+        ["WF.GRAPH", "h", "1"],
+        *(["WF.WHY", "h", wid] for wid in ("1", "2", "text-id", "failed", "completed", "expired")),
         *(["WF.GET", "h", wid, "TASKS"] for wid in ("1", "2", "text-id", "failed", "completed", "expired")),
         ["MEMORY", "USAGE", "h"],
         ["COPY", "h", "c", "REPLACE"],

@@ -25,6 +25,9 @@ COMMANDS: dict[str, tuple[int, set[str], set[str], set[str]]] = {
     "WF.GET": (-3, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
     "WF.DELETE": (-3, {"write"}, {"RW", "delete"}, {"write", "workflow"}),
     "WF.STATS": (2, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
+    "WF.GRAPH": (-3, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
+    "WF.WHY": (-3, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
+    "WF.WORKERS": (2, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
     "WF.LIST": (-2, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
     "WF.CANCEL": (-3, {"write"}, {"RW", "access", "update"}, {"write", "workflow"}),
     "WF.RETRY": (-3, {"write", "denyoom"}, {"RW", "access", "update"}, {"write", "workflow"}),
@@ -45,6 +48,9 @@ ARGUMENTS: dict[str, set[str]] = {
     "WF.GET": {"id", "TASKS"},
     "WF.DELETE": {"id"},
     "WF.STATS": set(),
+    "WF.WHY": {"id", "task"},
+    "WF.GRAPH": {"id", "DOT", "MERMAID"},
+    "WF.WORKERS": set(),
     "WF.LIST": {"FAILED", "STATE", "TYPE", "PREFIX", "OLDER", "NEWER", "CURSOR", "COUNT"},
     "WF.CANCEL": {"id", "REASON"},
     "WF.RETRY": {"id", "TASK"},
@@ -155,12 +161,15 @@ CALLS: dict[str, list[Any]] = {
     "WF.GET": ["1"],
     "WF.DELETE": ["1"],
     "WF.STATS": [],
+    "WF.WHY": ["1"],
+    "WF.GRAPH": ["1"],
+    "WF.WORKERS": [],
     "WF.LIST": [],
     "WF.CANCEL": ["1"],
     "WF.RETRY": ["1"],
     "WF.CONFIG": ["SET", "retain-count", 5],
 }
-LOOKING = ["WF.GET", "WF.STATS", "WF.LIST"]
+LOOKING = ["WF.GET", "WF.STATS", "WF.WHY", "WF.GRAPH", "WF.WORKERS", "WF.LIST"]
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from workflows import Document, chain, fan, loose, single
 COMMANDS = [
     b"WF.PUSH", b"WF.CLAIM", b"WF.COMPLETE", b"WF.FAIL", b"WF.EXTEND", b"WF.PAUSE", b"WF.RELEASE",
     b"WF.RECOVER", b"WF.GET", b"WF.DELETE", b"WF.STATS", b"WF.APPLY", b"WF.RETRY", b"WF.LIST", b"WF.CONFIG",
+    b"WF.WORKERS", b"WF.WHY", b"WF.GRAPH",
 ]  # fmt: skip
 
 KEYS = [b"jobs"] * 6 + [b"more", b"missing", b"string", b"", b"\x00\xff"]

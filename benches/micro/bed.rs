@@ -59,6 +59,7 @@ impl Bed {
             expire_from: Some(Millis(0)),
             replayed: false,
             may_block: false,
+            waits: &|_, _| false,
             random: &mut random,
             settings,
             out,

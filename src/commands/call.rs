@@ -44,6 +44,8 @@ pub struct Call<'a> {
     pub replayed: bool,
     /// True when the caller is able to block the client.
     pub may_block: bool,
+    /// Whether a client waits that could take a task of this type and priority.
+    pub waits: &'a dyn Fn(&[u8], u32) -> bool,
     /// Draws 32 random bits.
     pub random: &'a mut dyn FnMut() -> u32,
     /// The operator's settings.

@@ -153,7 +153,7 @@ pub fn serve(claim: &Claim, call: &mut Call<'_>) -> Result<bool, CommandError> {
     let sweep = Sweep { now, expire_from: call.expire_from, settings };
     let Some(Writing { space, out, random }) = call.writing()? else { return Ok(false) };
     sweep.run(space, out, random);
-    let mut picked = pick(space, claim);
+    let mut picked = pick(space, claim, now);
     keep_what_fits(space, &mut picked, claim.with_results);
     if picked.is_empty() {
         return Ok(false);
@@ -169,12 +169,14 @@ pub fn serve(claim: &Claim, call: &mut Call<'_>) -> Result<bool, CommandError> {
     Ok(true)
 }
 
-fn pick(space: &Space, claim: &Claim) -> Vec<TaskRef> {
+fn pick(space: &mut Space, claim: &Claim, now: Millis) -> Vec<TaskRef> {
     let max_priority = claim.max_priority.unwrap_or(MAX_PRIORITY);
     if claim.types.is_empty() {
+        space.note_asked(None, now);
         return claimable(space, Wanted::Any, claim.count, max_priority);
     }
     let ids: Vec<TypeId> = claim.types.iter().filter_map(|name| space.type_id(name)).collect();
+    ids.iter().for_each(|&id| space.note_asked(Some(id), now));
     claimable(space, Wanted::Types(&ids), claim.count, max_priority)
 }
 

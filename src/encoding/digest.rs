@@ -4,6 +4,7 @@
 use crate::engine::options::{Backoff, TaskOptions};
 use crate::engine::space::{Lifetime, Space};
 use crate::engine::types::Type;
+use crate::engine::workers::{Deeds, Worker};
 
 /// Where the walk goes. Adding within an element is ordered; `end` closes the element.
 pub trait DigestSink {
@@ -45,6 +46,15 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
             sink.int(histogram.buckets().len() as i64);
             histogram.buckets().iter().for_each(|&count| sink.int(count as i64));
         }
+        sink.end();
+    }
+    let mut workers: Vec<&Worker> = space.workers().iter().map(|(_, worker)| worker).collect();
+    workers.sort_unstable_by_key(|worker| &*worker.name);
+    for worker in workers {
+        let Deeds { seen, claims, completions, failures, lost } = worker.deeds;
+        sink.bytes(b"worker");
+        sink.bytes(&worker.name);
+        [seen.0, claims, completions, failures, lost].into_iter().for_each(|number| sink.int(number as i64));
         sink.end();
     }
     for slot in space.workflows().by_age() {

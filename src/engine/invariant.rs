@@ -369,6 +369,7 @@ impl Expected {
                 worker.mentions
             );
             ensure!(space.workers.find(&worker.name) == Some(id), "{id:?} is not found under its name");
+            ensure!(worker.deeds.seen <= space.latest, "{id:?} was seen in the future");
         }
         *self.uses.entry(self.row.0).or_default() += self.row.1;
         for (id, blueprint) in space.blueprints.iter() {

@@ -56,6 +56,12 @@ pub const MAX_ATTEMPT: u32 = u16::MAX as u32;
 /// What one turn of the event loop does at most of what is due: leases that run out, delays that are
 /// over, tasks that are removed with their workflows. About 1 ms of work.
 pub const SWEEP_BATCH: usize = 1_000;
+/// Tasks that WF.WHY shows of a workflow.
+pub const MAX_SHOWN_TASKS: usize = 16;
+/// Open parents that WF.WHY shows of a task.
+pub const MAX_SHOWN_PARENTS: usize = 16;
+/// How far WF.WHY counts what is ahead of a task in its queue.
+pub const MAX_SHOWN_AHEAD: usize = 1_000;
 
 /// What an operator may set, in the units of the names.
 #[derive(Clone, Debug, PartialEq, Eq)]

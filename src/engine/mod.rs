@@ -31,7 +31,7 @@
 //! | `fit` | whether an effect from outside may be applied |
 //! | `apply` | the only mutator |
 //! | `listing` | paging through what there is |
-//! | `view` | a workflow and its tasks as people see them |
+//! | `view`, `obstacles` | a workflow and its tasks as people see them, and what holds them up |
 //! | `restore` | putting a space together from a file |
 //! | `invariant` | what must be true of every space |
 #![forbid(unsafe_code)]
@@ -56,6 +56,7 @@ pub mod keys;
 pub mod limits;
 pub mod listing;
 pub mod notes;
+pub mod obstacles;
 pub mod options;
 pub mod ordered;
 pub mod overrides;

@@ -24,6 +24,7 @@ use super::space::{Lifetime, Space};
 use super::state::{TaskState, WorkflowState};
 use super::tries::Tried;
 use super::units::{BlueprintId, Millis, Sequence, Slot, TaskIndex, TaskRef, TypeId};
+use super::workers::Deeds;
 use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_TRIED, MARK_VOID, Parts, Payloads, Workflow};
 
 /// Something a file says cannot be.
@@ -160,15 +161,19 @@ impl Space {
         Ok(())
     }
 
-    /// A worker's name; the order of calls is the order of ids.
-    pub fn restore_worker(&mut self, name: &[u8]) -> Result<(), Impossible> {
+    /// A worker's name and what it did; the order of calls is the order of ids.
+    pub fn restore_worker(&mut self, name: &[u8], deeds: Deeds) -> Result<(), Impossible> {
         if name.len() > MAX_NAME_BYTES
             || self.workers.len() >= MAX_WORKERS
             || self.workers.find(name).is_some()
         {
             return Err(Impossible("a worker too many"));
         }
-        self.workers.intern(name);
+        if deeds.seen > self.latest {
+            return Err(Impossible("a worker seen in the future"));
+        }
+        let id = self.workers.intern(name);
+        *self.workers.deeds(id) = deeds;
         Ok(())
     }
 

@@ -50,6 +50,8 @@ pub struct Space {
     pub(super) totals: Totals,
     /// The latest time any effect carried. Gives a time to what happens without a clock (COPY).
     pub(super) latest: Millis,
+    /// When a worker last asked for tasks of any type, as [`super::types::Type::asked`].
+    pub(super) asked: Millis,
     /// Being put together from a file: see [`super::restore`].
     pub(super) restoring: Option<Box<Restoring>>,
     /// Was put together from a file.
@@ -110,6 +112,7 @@ impl Space {
             paused: false,
             totals: Totals::default(),
             latest: Millis(0),
+            asked: Millis(0),
             restoring: None,
             restored: false,
         }

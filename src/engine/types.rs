@@ -6,7 +6,7 @@ use super::ages::Ages;
 use super::histogram::Histogram;
 use super::ordered::OrderedSet;
 use super::state::TaskState;
-use super::units::TypeId;
+use super::units::{Millis, TypeId};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
@@ -31,6 +31,9 @@ pub struct Type {
     pub runs: Histogram,
     /// Since when its ready tasks have been ready.
     pub ages: Ages,
+    /// When a worker last asked for this type by name, 0: never. Not part of what the space is: neither
+    /// replicas nor files know it.
+    pub asked: Millis,
 }
 
 impl Type {
@@ -88,6 +91,11 @@ impl Types {
     /// A type to change; it must exist.
     pub fn at_mut(&mut self, id: TypeId) -> &mut Type {
         &mut self.entries[id.0 as usize]
+    }
+
+    /// Nobody has asked for any.
+    pub fn forget_asked(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.asked = Millis(0));
     }
 
     /// All types, oldest first.

@@ -42,6 +42,18 @@ pub struct TaskView<'a> {
     pub marks: u8,
 }
 
+impl TaskView<'_> {
+    /// Since when it is what it is: when it ended, began to run, or became ready.
+    pub fn since(&self) -> Option<Millis> {
+        match self.state {
+            TaskState::Waiting | TaskState::Delayed => None,
+            TaskState::Ready => self.ready,
+            TaskState::Running => self.started,
+            _ => self.finished,
+        }
+    }
+}
+
 impl Space {
     /// A task as people see it.
     pub fn task(&self, task: TaskRef) -> TaskView<'_> {

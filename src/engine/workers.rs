@@ -1,11 +1,45 @@
-//! Names of workers, and what each holds. A name lives as long as a task is running under it or a
-//! workflow remembers it.
+//! Names of workers, what each holds and what it has done. A name lives as long as a task is running
+//! under it or a workflow remembers it, and takes its counts along when it goes.
 
 use super::ordered::OrderedSet;
 use super::split_table::SplitTable;
-use super::units::WorkerId;
+use super::units::{Millis, WorkerId};
 use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher;
+
+/// What a worker has done since its name is remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deeds {
+    /// When it was heard of last: it claimed, acknowledged or recovered. 0: a file did not say.
+    pub seen: Millis,
+    /// Tasks handed to it.
+    pub claims: u64,
+    /// Tasks it completed.
+    pub completions: u64,
+    /// Attempts of its that failed: by WF.FAIL, or because they took too long.
+    pub failures: u64,
+    /// Deliveries to it that ended without an acknowledgement.
+    pub lost: u64,
+}
+
+impl Deeds {
+    /// It was heard of. A clock that steps back does not make that longer ago.
+    pub fn see(&mut self, now: Millis) {
+        self.seen = self.seen.max(now);
+    }
+
+    /// It got so many tasks.
+    pub fn claim(&mut self, tasks: usize, now: Millis) {
+        self.claims += tasks as u64;
+        self.see(now);
+    }
+
+    /// It completed a task.
+    pub fn complete(&mut self, now: Millis) {
+        self.completions += 1;
+        self.see(now);
+    }
+}
 
 /// One worker.
 #[derive(Clone, Debug)]
@@ -16,6 +50,8 @@ pub struct Worker {
     pub held: OrderedSet,
     /// Runs that name it, whatever the task's state.
     pub mentions: u32,
+    /// What it has done.
+    pub deeds: Deeds,
 }
 
 /// All workers of a space.
@@ -51,7 +87,8 @@ impl Workers {
             return id;
         }
         self.name_bytes += name.len();
-        let worker = Worker { name: name.into(), held: OrderedSet::default(), mentions: 0 };
+        let worker =
+            Worker { name: name.into(), held: OrderedSet::default(), mentions: 0, deeds: Deeds::default() };
         let id = match self.free.pop() {
             Some(id) => {
                 self.entries[id as usize] = Some(worker);
@@ -82,6 +119,11 @@ impl Workers {
     /// A worker to change; it must exist.
     pub fn at_mut(&mut self, id: WorkerId) -> &mut Worker {
         self.entries[id.0 as usize].as_mut().expect("a run's worker exists")
+    }
+
+    /// What a worker has done, to change; it must exist.
+    pub fn deeds(&mut self, id: WorkerId) -> &mut Deeds {
+        &mut self.at_mut(id).deeds
     }
 
     /// One more run names it.

@@ -115,6 +115,7 @@ pub fn on_space<R>(
         expire_from: conditions.expire_from,
         replayed: conditions.replayed,
         may_block: conditions.may_block,
+        waits: &|task_type, priority| blocking::oldest(target.place(), task_type, priority).is_some(),
         random: &mut nonce::draw,
         settings: &settings,
         out,

@@ -88,6 +88,7 @@ impl World {
         if gone.len() > too_many {
             self.model.happened.insert("a removal by bytes");
         }
+        self.model.forget_before_claim(&gone);
         self.model.remove(gone);
         Ok(())
     }

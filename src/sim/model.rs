@@ -26,10 +26,13 @@ mod pause;
 mod push;
 mod retry;
 mod sweep;
+mod why;
+mod workers;
 
 pub use list::Filter;
 pub use look::PLENTY;
 pub use options::{Backoff, Growth, Options};
+pub use workers::{Return, Worker};
 
 use super::tree::Tree;
 use crate::engine::limits::Settings;
@@ -179,6 +182,10 @@ pub struct Model {
     /// In the order in which they were pushed.
     pub workflows: Vec<Workflow>,
     pub kinds: BTreeMap<Vec<u8>, Kind>,
+    /// Those that had a task last that is there.
+    pub workers: BTreeMap<Vec<u8>, Worker>,
+    /// Who claimed in the last command.
+    pub returned: Option<Return>,
     /// What WF.CONFIG set and did not set back.
     pub config: BTreeMap<&'static str, u64>,
     pub lifetime: Lifetime,
@@ -213,6 +220,8 @@ impl Model {
             "WF.LIST" => self.list(args, moment).map(Answer::Reply),
             "WF.DELETE" => self.delete(args).map(Answer::Reply),
             "WF.STATS" => self.stats(args, moment).map(Answer::Reply),
+            "WF.WHY" => self.why(args).map(Answer::Reply),
+            "WF.WORKERS" => self.list_workers(args).map(Answer::Reply),
             "WF.CONFIG" => self.configure(args, moment).map(Answer::Reply),
             "WF.APPLY" => Err("ERR"),
             other => panic!("the model knows no {other}"),
@@ -232,6 +241,7 @@ impl Model {
     fn begin(&mut self) {
         self.expired = 0;
         self.swept = false;
+        self.returned = None;
         self.events.clear();
         self.happened.clear();
     }
@@ -273,6 +283,7 @@ impl Model {
         flat(self) == flat(other)
             && self.workflows == other.workflows
             && self.kinds == other.kinds
+            && self.workers == other.workers
             && self.config == other.config
     }
 

@@ -106,9 +106,11 @@ impl Operations {
             126..138 => self.extend(world),
             138..154 => self.pause_or_release(world),
             154..160 => self.recover(),
-            160..167 => self.get(world),
+            160..163 => self.get(world),
+            163..167 => self.why(world),
             167..169 => self.delete(world),
-            169..172 => self.stats(),
+            169 => self.workers(),
+            170..172 => self.stats(),
             172..180 => self.retry(world),
             180..184 => self.configure(),
             184 => self.cancel(world),
@@ -142,7 +144,7 @@ impl Operations {
 
     /// Any command.
     fn any(&mut self, world: &World) -> Vec<Vec<u8>> {
-        match self.random.below(16) {
+        match self.random.below(18) {
             0 => self.push(world),
             1 => self.claim(),
             2 => self.complete(world),
@@ -156,7 +158,9 @@ impl Operations {
             10 => self.retry(world),
             11 => self.configure(),
             12 => self.filter(),
-            13 => self.cancel(world),
+            13 => self.workers(),
+            14 => self.why(world),
+            15 => self.cancel(world),
             _ => self.stats(),
         }
     }
@@ -240,10 +244,30 @@ impl Operations {
         command
     }
 
+    fn why(&mut self, world: &World) -> Vec<Vec<u8>> {
+        let id = self.known_id(world);
+        let mut command = vec![b"WF.WHY".to_vec(), id.clone()];
+        match self.random.below(20) {
+            0 => command.extend(words(&["a", "b"])),
+            1 => command.push(vec![b'n'; 513]),
+            2 => command.extend(words(&["nothing"])),
+            3..16 => {
+                let workflow = world.model.workflows.iter().find(|workflow| workflow.id == id);
+                command.extend(workflow.map(|workflow| self.random.pick(&workflow.tasks).name.clone()));
+            }
+            _ => {}
+        }
+        command
+    }
+
     fn delete(&mut self, world: &World) -> Vec<Vec<u8>> {
         let count = 1 + self.random.below(3);
         let ids: Vec<_> = (0..count).map(|_| self.known_id(world)).collect();
         [words(&["WF.DELETE"]), ids].concat()
+    }
+
+    fn workers(&mut self) -> Vec<Vec<u8>> {
+        if self.random.one_in(20) { words(&["WF.WORKERS", "all"]) } else { words(&["WF.WORKERS"]) }
     }
 
     fn stats(&mut self) -> Vec<Vec<u8>> {

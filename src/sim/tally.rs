@@ -68,6 +68,13 @@ impl Tally {
                 };
                 self.count(name, size);
             }
+            ("WF.WORKERS", tree) => {
+                self.count(name, if tree.elements().is_empty() { "empty" } else { "workers" });
+            }
+            ("WF.WHY", tree @ Tree::Map(_)) => match tree.field("reason") {
+                Some(Tree::Bulk(reason)) => self.count(name, &String::from_utf8_lossy(reason)),
+                _ => self.count(name, "workflow"),
+            },
             ("WF.RETRY", &Tree::Int(code)) => self.count(name, &code.to_string()),
             (_, Tree::Int(0)) => self.count(name, "0"),
             (_, Tree::Int(_)) => self.count(name, "n"),

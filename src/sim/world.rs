@@ -309,6 +309,7 @@ fn call<'a>(
         expire_from: step.expire_from.map(Millis),
         replayed: false,
         may_block: step.may_block,
+        waits: &|_, _| false,
         random,
         settings,
         out,

@@ -5,7 +5,8 @@
 //! header    'H'  layout, next id, next sequence, latest time, paused, not whole
 //! space     'S'  what happened in its life, then settings of its own: count, then each: name, value
 //! types     'T'  count, then each: name, paused, completed, failed, waits, runs
-//! workers   'W'  count, then each: name; numbered from 0 over all such chunks
+//! workers   'w'  count, then each: name, when it was last seen, claims, completions, failures, losses;
+//!                numbered from 0 over all such chunks
 //! blueprints 'b' count, then each: id, name, its tasks as type, name, parents, options
 //! workflows 'F'  count, then one column after the other: see `write`
 //! notes     'N'  count, then each: sequence of the workflow, task, kind, text
@@ -23,8 +24,8 @@
 //!
 //! | layout | reason |
 //! |---|---|
-//! | 1 | the first; blueprints are 'B' with a priority and a lease only, and there are no 'S', 'R', 'X' |
-//! | 2 | retries, delays, timeouts, retention |
+//! | 1 | the first; workers are 'W' with a name only, blueprints 'B' with a priority and a lease only, and there are no 'S', 'R', 'X' |
+//! | 2 | retries, delays, timeouts, retention; what each worker did |
 
 mod options;
 mod read;

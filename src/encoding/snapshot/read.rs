@@ -16,6 +16,7 @@ use crate::engine::space::{Lifetime, Space};
 use crate::engine::state::{TaskState, WorkflowState};
 use crate::engine::tries::Tried;
 use crate::engine::units::{BlueprintId, Millis, Nonce, Sequence, TaskIndex, TypeId, WorkerId};
+use crate::engine::workers::Deeds;
 
 /// A space being put together from chunks.
 ///
@@ -62,13 +63,14 @@ pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
     match tag {
         b'H' if reader.space.begun() => return Err(DecodeError::Impossible("a second header")),
         b'H' => reader.header(&mut source)?,
-        b'S' | b'T' | b'W' | b'B' | b'b' | b'F' | b'N' | b'R' | b'X' | b'E'
+        b'S' | b'T' | b'W' | b'w' | b'B' | b'b' | b'F' | b'N' | b'R' | b'X' | b'E'
             if !reader.space.incomplete() || reader.space.partial() =>
         {
             return Err(DecodeError::Impossible("a section before the header or after the end"));
         }
         b'T' => reader.each(&mut source, Reader::type_)?,
-        b'W' => reader.each(&mut source, Reader::worker)?,
+        b'W' => reader.each(&mut source, |reader, source| reader.worker(source, |_| Ok(Deeds::default())))?,
+        b'w' => reader.each(&mut source, |reader, source| reader.worker(source, deeds))?,
         b'S' => reader.own(&mut source)?,
         b'B' => reader.each(&mut source, |reader, source| reader.blueprint(source, first_options))?,
         b'b' => reader.each(&mut source, |reader, source| reader.blueprint(source, options::read))?,
@@ -142,8 +144,13 @@ impl Reader<'_> {
         Ok(self.space.restore_type(parts)?)
     }
 
-    fn worker(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
-        Ok(self.space.restore_worker(source.text()?)?)
+    fn worker(
+        &mut self,
+        source: &mut Source<'_>,
+        read_deeds: fn(&mut Source<'_>) -> Result<Deeds, DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let name = source.text()?;
+        Ok(self.space.restore_worker(name, read_deeds(source)?)?)
     }
 
     fn blueprint(
@@ -356,6 +363,17 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// What a worker did. The first layout does not say.
+fn deeds(source: &mut Source<'_>) -> Result<Deeds, DecodeError> {
+    Ok(Deeds {
+        seen: Millis(source.int()?),
+        claims: source.int()?,
+        completions: source.int()?,
+        failures: source.int()?,
+        lost: source.int()?,
+    })
 }
 
 /// The options of a task in the first layout.

@@ -10,6 +10,7 @@ use crate::engine::runs::Run;
 use crate::engine::space::{Lifetime, Space};
 use crate::engine::state::WorkflowState;
 use crate::engine::units::{Millis, Slot, WorkerId};
+use crate::engine::workers::Deeds;
 use crate::engine::workflow::{MARK_ERROR, MARK_RESULT, MARK_TRIED, MARK_VOID, StoredId};
 use hashbrown::HashMap;
 
@@ -34,7 +35,13 @@ pub fn save(space: &Space, sink: &mut dyn FnMut(&[u8])) {
     let mentioned = space.workers().iter().filter(|(_, worker)| worker.mentions > 0);
     for (place, (id, worker)) in mentioned.enumerate() {
         workers.insert(id, place as u64);
-        out.item(b'W', |bytes| put_text(bytes, &worker.name));
+        let Deeds { seen, claims, completions, failures, lost } = worker.deeds;
+        out.item(b'w', |bytes| {
+            put_text(bytes, &worker.name);
+            [seen.0, claims, completions, failures, lost]
+                .into_iter()
+                .for_each(|number| put_varint(bytes, number));
+        });
     }
     let mut blueprints = 0;
     for (id, blueprint) in space.blueprints().iter().filter(|(_, blueprint)| blueprint.uses() > 0) {

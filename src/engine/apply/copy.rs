@@ -5,7 +5,7 @@ use super::lease::end_unheard;
 use crate::engine::report::Report;
 use crate::engine::space::Space;
 use crate::engine::state::TaskState;
-use crate::engine::units::TaskRef;
+use crate::engine::units::{Millis, TaskRef};
 use crate::engine::workflow::MARK_VOID;
 
 impl Space {
@@ -14,6 +14,9 @@ impl Space {
     pub fn void_copy(&self) -> Space {
         let mut copy = self.clone();
         let now = copy.latest;
+        // Nobody has asked it for work.
+        copy.asked = Millis(0);
+        copy.types.forget_asked();
         let mut report = Report::default();
         for slot in copy.workflows.by_age() {
             if !copy.workflows.at(slot).has_history() {

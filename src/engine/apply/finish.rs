@@ -20,6 +20,7 @@ pub(super) fn complete(
     report: &mut Report,
 ) {
     let (mut at, run) = acknowledged(space, task, now);
+    at.workers.deeds(run.worker).complete(now);
     end(&mut at, now, &run, TaskState::Completed);
     // Why an earlier attempt failed is of no interest any more.
     annotate(space, task, NoteKind::Error, None);
@@ -41,7 +42,7 @@ pub(super) fn fail(
 ) {
     let (mut at, run) = acknowledged(space, task, now);
     end(&mut at, now, &run, TaskState::Failed);
-    blame(space, task, error, cause, report);
+    blame(space, task, now, error, cause, report);
     let mut at = space.open(task);
     let run = at.run();
     at.mourn(&run);
@@ -62,7 +63,7 @@ pub(super) fn retry(
     report: &mut Report,
 ) {
     let (_, run) = acknowledged(space, task, now);
-    blame(space, task, error, cause, report);
+    blame(space, task, now, error, cause, report);
     space.lifetime.attempts_retried += 1;
     report.events.add(Event::TaskRetried);
     let mut at = space.open(task);
@@ -141,14 +142,33 @@ fn end(at: &mut At<'_>, now: Millis, run: &Run, state: TaskState) {
     }
 }
 
-/// Counts what an attempt came to, and keeps the words.
-fn blame(space: &mut Space, task: TaskRef, error: Option<&[u8]>, cause: Cause, report: &mut Report) {
+/// Counts what an attempt came to, of the task and of its worker, and keeps the words.
+fn blame(
+    space: &mut Space,
+    task: TaskRef,
+    now: Millis,
+    error: Option<&[u8]>,
+    cause: Cause,
+    report: &mut Report,
+) {
     let mut at = space.open(task);
     let tried = at.tried();
-    at.set_tried(match cause {
-        Cause::Reported | Cause::TimedOut => tried.failed(),
-        Cause::Expired | Cause::Recovered => tried.lost(),
-    });
+    let worker = at.run().worker;
+    let deeds = at.workers.deeds(worker);
+    let counted = match cause {
+        Cause::Reported | Cause::TimedOut => {
+            deeds.failures += 1;
+            tried.failed()
+        }
+        Cause::Expired | Cause::Recovered => {
+            deeds.lost += 1;
+            tried.lost()
+        }
+    };
+    if matches!(cause, Cause::Reported | Cause::Recovered) {
+        deeds.see(now);
+    }
+    at.set_tried(counted);
     match cause {
         Cause::Reported => {}
         Cause::TimedOut => {

@@ -13,6 +13,7 @@ use crate::engine::workflow::MARK_VOID;
 pub(super) fn claim(space: &mut Space, lease: &Lease<'_>) {
     space.at_time(lease.now);
     let worker = space.workers.intern(lease.worker);
+    space.workers.deeds(worker).claim(lease.grants.len(), lease.now);
     for grant in lease.grants {
         let mut at = space.open(grant.task);
         let before = at.run();
@@ -28,11 +29,13 @@ pub(super) fn claim(space: &mut Space, lease: &Lease<'_>) {
 pub(super) fn resume(space: &mut Space, lease: &Lease<'_>) {
     space.at_time(lease.now);
     let worker = space.workers.intern(lease.worker);
+    space.workers.deeds(worker).claim(lease.grants.len(), lease.now);
     for grant in lease.grants {
         let mut at = space.open(grant.task);
         let before = at.run();
         at.end_lease(&before);
         at.set_tried(at.tried().lost());
+        at.workers.deeds(before.worker).lost += 1;
         let started = at.within(lease.now).max(before.ready.unwrap_or_default());
         hand_out(&mut at, grant, worker, Run { started: Some(started), ..before });
     }
@@ -70,16 +73,52 @@ pub(super) fn resumed(run: Run) -> Run {
 /// The lease ends without an acknowledgement: the task is ready again, its token good until the
 /// next claim; or it is cancelled, when its workflow has failed.
 pub(super) fn give_back(space: &mut Space, task: TaskRef, now: Millis, report: &mut Report) {
-    let mut at = space.open(task);
-    at.set_tried(at.tried().lost());
-    end_unheard(space, task, now, report);
+    end_lost(
+        space,
+        task,
+        now,
+        |at, run| {
+            at.set_tried(at.tried().lost());
+            at.workers.deeds(run.worker).lost += 1;
+        },
+        report,
+    );
 }
 
 /// As [`give_back`], and nobody is to blame for it.
 pub(super) fn end_unheard(space: &mut Space, task: TaskRef, now: Millis, report: &mut Report) {
+    end_lost(space, task, now, |_, _| {}, report);
+}
+
+/// As [`give_back`], and the token is void at once. The worker itself asked for it.
+pub(super) fn take_back(space: &mut Space, task: TaskRef, now: Millis, report: &mut Report) {
+    end_lost(
+        space,
+        task,
+        now,
+        |at, run| {
+            at.set_tried(at.tried().lost());
+            at.mark(MARK_VOID, true);
+            let deeds = at.workers.deeds(run.worker);
+            deeds.lost += 1;
+            deeds.see(now);
+        },
+        report,
+    );
+}
+
+/// The lease ends; `count` writes down whose loss that is.
+fn end_lost(
+    space: &mut Space,
+    task: TaskRef,
+    now: Millis,
+    count: impl FnOnce(&mut At<'_>, &Run),
+    report: &mut Report,
+) {
     space.at_time(now);
     let mut at = space.open(task);
     let run = at.run();
+    count(&mut at, &run);
     at.end_lease(&run);
     if at.workflow.state() == WorkflowState::Running {
         at.make_ready(run.started.map_or(now, |started| now.max(started)), report);
@@ -87,10 +126,4 @@ pub(super) fn end_unheard(space: &mut Space, task: TaskRef, now: Millis, report:
         at.cancel(now);
         finish::finish_if_done(space, task.slot, now, report);
     }
-}
-
-/// As [`give_back`], and the token is void at once.
-pub(super) fn take_back(space: &mut Space, task: TaskRef, now: Millis, report: &mut Report) {
-    space.workflows.at_mut(task.slot).set_marks(task.index, MARK_VOID, true);
-    give_back(space, task, now, report);
 }

@@ -35,6 +35,9 @@ impl Model {
                     model.happened.extend(lost.then_some("a task that completes after losses"));
                     task.result = word.text.map(<[u8]>::to_vec);
                     task.error = None;
+                    let worker = model.worker_of(place, index);
+                    worker.completions += 1;
+                    worker.see(moment.now);
                     model.note_run(place, index, moment.now);
                     let time = model.workflows[place].not_before_push(moment.now);
                     let task = &mut model.workflows[place].tasks[index];
@@ -61,6 +64,7 @@ impl Model {
             match task.state {
                 State::Running | State::Ready if !task.spent => {
                     let error = word.text.map(<[u8]>::to_vec);
+                    model.worker_of(place, index).see(moment.now);
                     match model.fail_attempt(place, index, error, word.wish, moment) {
                         Fate::Final => 1,
                         Fate::Retried => 2,

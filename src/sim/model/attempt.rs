@@ -36,6 +36,7 @@ impl Model {
     ) -> Fate {
         let now = moment.now;
         let usual = self.in_force("default-max-attempts", moment.settings);
+        self.worker_of(place, index).failures += 1;
         let workflow = &mut self.workflows[place];
         let live = workflow.is_live();
         let task = &mut workflow.tasks[index];
@@ -76,6 +77,7 @@ impl Model {
     /// for good by that; otherwise what comes next is the caller's.
     pub fn lose(&mut self, place: usize, index: usize, moment: &Moment<'_>) -> bool {
         let usual = self.in_force("default-max-deliveries", moment.settings);
+        self.worker_of(place, index).lost += 1;
         let workflow = &mut self.workflows[place];
         let live = workflow.is_live();
         let task = &mut workflow.tasks[index];

@@ -35,6 +35,7 @@ impl Model {
             }
         }
         self.sweep_due(moment);
+        self.returned = Some(self.before_claim(&worker, moment.now));
         let mut claimed = Vec::new();
         while (claimed.len() as u64) < count {
             let Some((place, index)) = self.most_urgent(&kinds, max_priority) else { break };
@@ -113,6 +114,11 @@ impl Model {
             element.push(Tree::Array(task.parents.iter().flat_map(pair).collect()));
         }
         self.issued.push(token);
+        let now = moment.now;
+        let deeds = self.workers.entry(worker.to_vec()).or_default();
+        deeds.claims += 1;
+        deeds.see(now);
+        self.forget_workers();
         Tree::Array(element)
     }
 
@@ -135,6 +141,7 @@ impl Model {
                 }
                 let token = self.workflows[place].token(index);
                 let poisoned = self.lose(place, index, moment);
+                self.worker_of(place, index).see(moment.now);
                 if poisoned || !resume {
                     // Taken back.
                     self.workflows[place].tasks[index].nonce = None;

@@ -136,7 +136,8 @@ fn percentile(values: &[u64], percent: usize) -> Tree {
     }
 }
 
-fn counts(tasks: &mut dyn Iterator<Item = &Task>) -> Tree {
+/// How many tasks are in each state.
+pub fn counts(tasks: &mut dyn Iterator<Item = &Task>) -> Tree {
     let states: Vec<State> = tasks.map(|task| task.state).collect();
     Tree::map(STATES.map(|(name, state)| {
         (name, Tree::number(states.iter().filter(|&&other| Some(other) == state).count() as u64))
@@ -169,13 +170,14 @@ fn task_map(task: &Task) -> Tree {
 
 impl Workflow {
     /// Why it failed, if that was not a task, or why it was cancelled.
-    fn error(&self) -> Option<Vec<u8>> {
+    pub fn error(&self) -> Option<Vec<u8>> {
         let timeout = self.timeout_ms.filter(|_| self.timed_out);
         let timeout = timeout.map(|timeout| format!("timed out after {timeout} ms").into_bytes());
         timeout.or_else(|| self.cancelled.clone().flatten())
     }
 }
 
-fn state_name(task: &Task) -> &'static str {
+/// The state of a task as the contract names it.
+pub fn state_name(task: &Task) -> &'static str {
     STATES.iter().find(|(_, state)| *state == Some(task.state)).expect("every state is in the table").0
 }

@@ -150,6 +150,7 @@ impl Model {
                 self.events.insert("workflow.deleted");
             }
         }
+        self.forget_workers();
         Ok(Tree::Int(removed))
     }
 }

@@ -50,6 +50,7 @@ impl Model {
         }
         (workflow.failed, workflow.timed_out, workflow.finished) = (false, false, None);
         workflow.deadline = workflow.timeout_ms.map(|timeout| moment.now + timeout);
+        self.forget_workers();
         self.events.insert("workflow.retried");
         self.advance(place, moment.now);
         // Everything had completed when its deadline passed.

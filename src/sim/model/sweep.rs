@@ -150,5 +150,6 @@ impl Model {
             self.workflows.remove(place);
             self.events.insert("workflow.deleted");
         }
+        self.forget_workers();
     }
 }
