@@ -5,6 +5,9 @@ exclusive or with a number that depends on the change and on how far from the en
 a hundred thousand damaged payloads with a right CRC a matter of a second.
 """
 
+import random
+from collections.abc import Callable, Iterator
+
 POLYNOMIAL = 0x95AC9329AC4BC9B5
 FOOTER = 10
 
@@ -67,3 +70,27 @@ class Dump:
         body = bytearray(self.body)
         body[place] = value
         return bytes(body) + self.version + crc.to_bytes(8, "little")
+
+    def every_byte_changed(self, values: Callable[[int], set[int]]) -> Iterator[bytes]:
+        """Each byte in turn as each of the values that `values` gives for it, but its own."""
+        for place, byte in enumerate(self.body):
+            for value in values(byte) - {byte}:
+                yield self.changed(place, value)
+
+    def damaged(self, draw: random.Random, count: int) -> Iterator[bytes]:
+        """`count` bodies with bytes changed, inserted, removed and copied elsewhere, with right footers."""
+        for _ in range(count):
+            body = bytearray(self.body)
+            for _ in range(draw.randint(1, 3)):
+                at = draw.randrange(9, len(body))
+                match draw.randrange(4):
+                    case 0:
+                        body[at] = draw.randrange(256)
+                    case 1:
+                        body[at:at] = bytes(draw.choices((0, 1, 0x7F, 0x80, 0xFF), k=draw.randint(1, 9)))
+                    case 2:
+                        del body[at : at + draw.randint(1, 4)]
+                    case _:
+                        other = draw.randrange(9, len(body))
+                        body[at : at + 8] = body[other : other + 8]
+            yield self.with_body(bytes(body))

@@ -75,6 +75,17 @@ def test_a_reason_that_is_too_long_changes_nothing(server: Server, jobs: Space) 
     assert jobs.get(wid)["state"] == "running"
 
 
+def test_the_reason_counts_as_memory_until_it_goes(jobs: Space) -> None:
+    wid = jobs.push(single())
+    before = jobs.client.memory_usage(jobs.key)
+    jobs.call("CANCEL", wid, "REASON", "x" * 10_000)
+    assert before + 10_000 <= jobs.client.memory_usage(jobs.key) < before + 12_000
+    jobs.configure("retain-bytes", 5_000)
+    jobs.claim("w")
+    assert jobs.call("GET", wid) is None, "it is part of what retention by bytes counts"
+    assert jobs.client.memory_usage(jobs.key) < before + 1_000
+
+
 @pytest.mark.parametrize("preamble", ["yes", "no"])
 def test_it_survives_a_restart_and_reaches_replicas(fresh_server: Callable[..., Server], preamble: str) -> None:
     primary = fresh_server("appendonly yes", f"aof-use-rdb-preamble {preamble}")

@@ -6,7 +6,7 @@ reaches the decoder as it is. WF_FUZZ_BYTES=all tries all 255 other values of ea
 
 import os
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 
@@ -114,14 +114,12 @@ def test_truncated_at_every_byte(server: Server, dump: Dump) -> None:
 
 @pytest.mark.timeout(3600 if EVERY_VALUE else 120)
 def test_any_byte_changed(server: Server, dump: Dump) -> None:
-    def changed() -> Iterator[bytes]:
-        for place, byte in enumerate(dump.body):
-            some = {byte ^ 1 << bit for bit in range(8)} | {0, 0xFF, 0x7F, 0x80, (byte + 1) % 256, (byte - 1) % 256}
-            for value in (set(range(256)) if EVERY_VALUE else some) - {byte}:
-                yield dump.changed(place, value)
+    def values(byte: int) -> set[int]:
+        some = {byte ^ 1 << bit for bit in range(8)} | {0, 0xFF, 0x7F, 0x80, (byte + 1) % 256, (byte - 1) % 256}
+        return set(range(256)) if EVERY_VALUE else some
 
     wire = Wire(server)
-    taken, refused = tried(wire, changed())
+    taken, refused = tried(wire, dump.every_byte_changed(values))
     assert taken > 100 and refused > 1000, f"{taken} taken, {refused} refused"
     works(server, dump)
     wire.close()
@@ -129,27 +127,8 @@ def test_any_byte_changed(server: Server, dump: Dump) -> None:
 
 def test_many_bytes_changed_inserted_and_removed(server: Server, dump: Dump) -> None:
     print(f"replay with WF_FUZZ_SEED={SEED}")
-    draw = random.Random(SEED)
-
-    def damaged() -> Iterator[bytes]:
-        for _ in range(4_000):
-            body = bytearray(dump.body)
-            for _ in range(draw.randint(1, 3)):
-                at = draw.randrange(9, len(body))
-                match draw.randrange(4):
-                    case 0:
-                        body[at] = draw.randrange(256)
-                    case 1:
-                        body[at:at] = bytes(draw.choices((0, 1, 0x7F, 0x80, 0xFF), k=draw.randint(1, 9)))
-                    case 2:
-                        del body[at : at + draw.randint(1, 4)]
-                    case _:
-                        other = draw.randrange(9, len(body))
-                        body[at : at + 8] = body[other : other + 8]
-            yield dump.with_body(bytes(body))
-
     wire = Wire(server)
-    _, refused = tried(wire, damaged())
+    _, refused = tried(wire, dump.damaged(random.Random(SEED), 4_000))
     assert refused > 1000
     works(server, dump)
     wire.close()

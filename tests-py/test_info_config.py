@@ -111,6 +111,21 @@ def test_info_counts_what_happens(server: Server, jobs: Space) -> None:
     assert after["sweeps"] > before["sweeps"]
 
 
+def test_info_counts_what_time_does(server: Server, jobs: Space) -> None:
+    before = info(jobs.client)
+    jobs.push(single(type="t", timeout_ms=1, max_attempts=2, backoff={"delay_ms": 0}), "ID", "attempt")
+    jobs.claim_one("w", "TYPES", 1, "t", "LEASE", 60_000)
+    jobs.push(single(type="p", max_deliveries=1))
+    jobs.claim_one("killed", "TYPES", 1, "p")
+    jobs.recover("killed")
+    jobs.push(single(), "TIMEOUT", 1, "ID", "over")
+    server.wait_until(lambda: jobs.get("over")["state"] == "failed", what="the deadline")
+    server.wait_until(lambda: jobs.states("attempt")["only"] == "ready", what="the attempt to time out")
+    after = info(jobs.client)
+    counted = ("attempts_timed_out", "attempts_retried", "poisoned_tasks", "deadlines_passed")
+    assert {name: after[name] - before[name] for name in counted} == dict.fromkeys(counted, 1)
+
+
 def test_info_counts_waiting_clients(server: Server, jobs: Space) -> None:
     queue = Queue(server)
     waiters = queue.joins(3)

@@ -54,7 +54,7 @@ impl Sight<'_> {
     pub fn error_of(&self, slot: Slot) -> Option<Vec<u8>> {
         match self.space.workflow(slot).0.state() {
             WorkflowState::Failed => {}
-            WorkflowState::Cancelled => return self.space.extra(slot).reason.map(<[u8]>::into_vec),
+            WorkflowState::Cancelled => return self.space.extra(slot).reason.as_deref().map(<[u8]>::to_vec),
             WorkflowState::Running | WorkflowState::Completed => return None,
         }
         if let Some(timeout) = self.space.extra(slot).timeout.filter(|timeout| timeout.passed) {

@@ -1,10 +1,8 @@
-//! What few workflows have: a deadline, a retention of their own, a reason why they were cancelled. A flag in the workflow's record
-//! says whether to look.
+//! What few workflows have: a deadline, a retention of their own, a reason why they were cancelled. A
+//! flag in the workflow's record says whether to look.
 
-use super::split_table::SplitTable;
+use super::side_table::SideTable;
 use super::units::{Millis, Slot};
-use hashbrown::DefaultHashBuilder;
-use std::hash::BuildHasher;
 
 /// The extras of one workflow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,30 +26,39 @@ pub struct Timeout {
     pub passed: bool,
 }
 
-/// The table; see the module's prose.
+impl Extra {
+    /// Nothing.
+    pub const NONE: Extra = Extra { timeout: None, retain_ms: None, reason: None };
+
+    fn text_bytes(&self) -> usize {
+        self.reason.as_ref().map_or(0, |reason| reason.len())
+    }
+}
+
+/// The extras of a space.
 #[derive(Clone, Debug, Default)]
 pub struct Extras {
-    table: SplitTable<(Slot, Extra)>,
-    hasher: DefaultHashBuilder,
+    table: SideTable<Slot, Extra>,
+    text_bytes: usize,
 }
 
 impl Extras {
     /// The extras of a workflow; all empty when it has none.
-    pub fn get(&self, slot: Slot) -> Extra {
-        let found = self.table.find(self.hasher.hash_one(slot), |entry| entry.0 == slot);
-        found.map_or_else(Extra::default, |entry| entry.1.clone())
+    pub fn get(&self, slot: Slot) -> &Extra {
+        self.table.get(slot).unwrap_or(&Extra::NONE)
     }
 
     /// Writes the extras of a workflow, in place of those before.
     pub fn set(&mut self, slot: Slot, extra: Extra) {
-        self.remove(slot);
-        let Extras { table, hasher } = self;
-        table.insert(hasher.hash_one(slot), (slot, extra), |entry| hasher.hash_one(entry.0));
+        self.text_bytes += extra.text_bytes();
+        let before = self.table.set(slot, extra);
+        self.text_bytes -= before.map_or(0, |extra| extra.text_bytes());
     }
 
     /// Drops the extras of a workflow if there are any.
     pub fn remove(&mut self, slot: Slot) {
-        self.table.remove(self.hasher.hash_one(slot), |entry| entry.0 == slot);
+        let gone = self.table.remove(slot);
+        self.text_bytes -= gone.map_or(0, |extra| extra.text_bytes());
     }
 
     /// Number of workflows with extras.
@@ -66,6 +73,6 @@ impl Extras {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.table.heap_bytes()
+        self.table.heap_bytes() + self.text_bytes
     }
 }

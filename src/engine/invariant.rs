@@ -83,7 +83,7 @@ fn check_record(space: &Space, slot: Slot, workflow: &Workflow) -> Result<(), St
         "{id:?} runs after its deadline"
     );
     ensure!(
-        workflow.has_extra() == (space.extras.get(slot) != Extra::default()),
+        workflow.has_extra() == (*space.extras.get(slot) != Extra::NONE),
         "{id:?} has extras or is marked, not both"
     );
     ensure!(!running || workflow.open() > 0, "{id:?} is running with nothing open");

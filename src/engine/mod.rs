@@ -13,7 +13,7 @@
 //! | `state` | task and workflow states, and the legal moves between them |
 //! | `packed` | a list of byte strings in one allocation |
 //! | `chunk`, `ordered`, `keys` | a compact ordered set, and what it is sorted by |
-//! | `split_table` | a hash table that never grows all at once |
+//! | `split_table`, `side_table` | a hash table that never grows all at once, and what few have kept in one |
 //! | `histogram`, `ages` | statistics of constant size |
 //! | `options` | what may be said of a task beyond its edges |
 //! | `draft` | a workflow as somebody asked for it, not checked yet |
@@ -66,6 +66,7 @@ pub mod report;
 pub mod restore;
 pub mod runs;
 pub mod shape;
+pub mod side_table;
 pub mod space;
 pub mod split_table;
 pub mod state;

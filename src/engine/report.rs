@@ -109,6 +109,12 @@ pub struct Report {
     pub expired: u64,
     /// Attempts that took too long.
     pub timed_out: u64,
+    /// Attempts that failed and are made again.
+    pub retried: u64,
+    /// Tasks that failed because too many deliveries were lost.
+    pub poisoned: u64,
+    /// Workflows that took too long.
+    pub workflows_timed_out: u64,
 }
 
 impl Report {
@@ -123,6 +129,9 @@ impl Report {
         self.applied = 0;
         self.expired = 0;
         self.timed_out = 0;
+        self.retried = 0;
+        self.poisoned = 0;
+        self.workflows_timed_out = 0;
     }
 
     /// A task of this type became claimable.

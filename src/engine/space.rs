@@ -161,7 +161,7 @@ impl Space {
     pub fn tried(&self, task: TaskRef) -> Tried {
         match self.workflows.at(task.slot).marks(task.index) & MARK_TRIED {
             0 => Tried::default(),
-            _ => self.tries.get(task),
+            _ => self.tries.get(task).copied().unwrap_or_default(),
         }
     }
 
@@ -171,8 +171,8 @@ impl Space {
     }
 
     /// What a workflow has that few have.
-    pub fn extra(&self, slot: Slot) -> Extra {
-        if self.workflows.at(slot).has_extra() { self.extras.get(slot) } else { Extra::default() }
+    pub fn extra(&self, slot: Slot) -> &Extra {
+        if self.workflows.at(slot).has_extra() { self.extras.get(slot) } else { &Extra::NONE }
     }
 
     /// The extras.
@@ -188,12 +188,14 @@ impl Space {
             marks if marks & (MARK_RESULT | MARK_ERROR) == 0 => 0,
             marks => self.note_bytes(TaskRef { slot, index }, marks),
         });
-        let bytes = size_of::<Workflow>() + workflow.heap_bytes() + notes.sum::<usize>();
+        let extra = self.extra(slot);
+        let reason = extra.reason.as_ref().map_or(0, |reason| reason.len() + NOTE_BYTES);
+        let bytes = size_of::<Workflow>() + workflow.heap_bytes() + notes.sum::<usize>() + reason;
         Some(Finished {
             slot,
             state: workflow.state(),
             finished,
-            retain_ms: self.extra(slot).retain_ms,
+            retain_ms: extra.retain_ms,
             bytes: bytes as u64,
         })
     }

@@ -20,6 +20,12 @@ pub struct Counters {
     pub expired: AtomicU64,
     /// Attempts that took too long.
     pub timed_out: AtomicU64,
+    /// Attempts that failed and are made again.
+    pub retried: AtomicU64,
+    /// Tasks that failed because too many deliveries were lost.
+    pub poisoned: AtomicU64,
+    /// Workflows that took too long.
+    pub workflows_timed_out: AtomicU64,
     /// Looks of the timer at a space in which something was due.
     pub sweeps: AtomicU64,
 }
@@ -29,6 +35,9 @@ pub static COUNTERS: Counters = Counters {
     applied: AtomicU64::new(0),
     expired: AtomicU64::new(0),
     timed_out: AtomicU64::new(0),
+    retried: AtomicU64::new(0),
+    poisoned: AtomicU64::new(0),
+    workflows_timed_out: AtomicU64::new(0),
     sweeps: AtomicU64::new(0),
 };
 
@@ -60,6 +69,9 @@ unsafe extern "C" fn section(to: *mut raw::RedisModuleInfoCtx, _for_crash_report
     gauge("effects_applied", &COUNTERS.applied);
     gauge("leases_expired", &COUNTERS.expired);
     gauge("attempts_timed_out", &COUNTERS.timed_out);
+    gauge("attempts_retried", &COUNTERS.retried);
+    gauge("poisoned_tasks", &COUNTERS.poisoned);
+    gauge("deadlines_passed", &COUNTERS.workflows_timed_out);
     gauge("sweeps", &COUNTERS.sweeps);
     gauge("memory_bytes", &GAUGES.memory);
     if eviction::is_risky() {

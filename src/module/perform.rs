@@ -147,6 +147,9 @@ pub fn on_space<R>(
     COUNTERS.applied.fetch_add(out.report.applied, Relaxed);
     COUNTERS.expired.fetch_add(out.report.expired, Relaxed);
     COUNTERS.timed_out.fetch_add(out.report.timed_out, Relaxed);
+    COUNTERS.retried.fetch_add(out.report.retried, Relaxed);
+    COUNTERS.poisoned.fetch_add(out.report.poisoned, Relaxed);
+    COUNTERS.workflows_timed_out.fetch_add(out.report.workflows_timed_out, Relaxed);
     if let Some(due) = next_due {
         schedule::note(target.place(), due);
         schedule::arm(ctx);

@@ -104,7 +104,7 @@ impl At<'_> {
     pub(super) fn tried(&self) -> Tried {
         match self.workflow.marks(self.task.index) & MARK_TRIED {
             0 => Tried::default(),
-            _ => self.tries.get(self.task),
+            _ => self.tries.get(self.task).copied().unwrap_or_default(),
         }
     }
 

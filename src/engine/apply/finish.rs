@@ -65,6 +65,7 @@ pub(super) fn retry(
     let (_, run) = acknowledged(space, task, now);
     blame(space, task, now, error, cause, report);
     space.lifetime.attempts_retried += 1;
+    report.retried += 1;
     report.events.add(Event::TaskRetried);
     let mut at = space.open(task);
     let started = run.started.expect("a task that was handed out has started");
@@ -87,10 +88,11 @@ pub(super) fn due(space: &mut Space, task: TaskRef, now: Millis, report: &mut Re
 pub(super) fn time_out(space: &mut Space, slot: Slot, now: Millis, report: &mut Report) {
     space.at_time(now);
     space.drop_deadline(slot);
-    let extra = space.extra(slot);
+    let extra = space.extra(slot).clone();
     let timeout = extra.timeout.map(|timeout| Timeout { passed: true, ..timeout });
     space.extras.set(slot, Extra { timeout, ..extra });
     space.lifetime.workflows_timed_out += 1;
+    report.workflows_timed_out += 1;
     report.events.add(Event::WorkflowTimedOut);
     stop(space, slot, now, WorkflowState::Failed);
     finish_if_done(space, slot, now, report);
@@ -107,7 +109,7 @@ pub(super) fn call_off(
     space.at_time(now);
     stop(space, slot, now, WorkflowState::Cancelled);
     if let Some(reason) = reason {
-        let extra = Extra { reason: Some(reason.into()), ..space.extra(slot) };
+        let extra = Extra { reason: Some(reason.into()), ..space.extra(slot).clone() };
         space.extras.set(slot, extra);
         space.workflows.at_mut(slot).set_extra(true);
     }
@@ -179,12 +181,14 @@ fn blame(
         Cause::Expired => {
             space.lifetime.lease_expiries += 1;
             space.lifetime.tasks_poisoned += 1;
+            report.poisoned += 1;
             report.expired += 1;
             report.events.add(Event::TaskExpired);
         }
         Cause::Recovered => {
             at.mark(MARK_VOID, true);
             space.lifetime.tasks_poisoned += 1;
+            report.poisoned += 1;
         }
     }
     annotate(space, task, NoteKind::Error, error);

@@ -44,7 +44,7 @@ pub(super) fn rerun(
     }
     space.workflows.at_mut(slot).reopen(again.len() as u32);
     space.reword(slot, |workflow| workflow.set_state(WorkflowState::Running));
-    let extra = space.extra(slot);
+    let extra = space.extra(slot).clone();
     if let Some(timeout) = extra.timeout {
         let deadline = now.plus(timeout.after_ms);
         let timeout = Timeout { deadline, after_ms: timeout.after_ms, passed: false };

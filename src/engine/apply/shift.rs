@@ -22,7 +22,7 @@ pub(super) fn shift(space: &mut Space, from: Millis, by: u64) {
     }
     let waiting: Vec<Slot> = space.agenda.deadlines.iter().map(|key| keys::task_of_lease(key).slot).collect();
     for slot in waiting {
-        let extra = space.extra(slot);
+        let extra = space.extra(slot).clone();
         let Some(timeout) = extra.timeout.filter(|_| space.workflows.at(slot).created() <= from) else {
             continue;
         };
