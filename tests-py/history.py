@@ -32,6 +32,7 @@ def live(server: Server, space: Space) -> None:
     _recover(space)
     _delete(space)
     _wait(server, space)
+    _flow(space)
 
 
 def _push_all_kinds(space: Space) -> None:
@@ -143,6 +144,24 @@ def _wait(server: Server, space: Space) -> None:
     space.configure("default-max-deliveries", 7, "retain-count", 1_000_000, "retain-failed-ms", 9 * 24 * HOUR)
     server.wait_until(lambda: space.states(late)["only"] == "delayed", what="an attempt to time out")
     server.wait_until(lambda: space.state(over) == "failed", what="a workflow to time out")
+
+
+def _flow(space: Space) -> None:
+    """Edges with conditions: skipped, reached by a failure, left by a failure, still open."""
+    edges = {
+        "undo": [{"task": "a", "on": "failure"}],
+        "clean": [{"task": "b", "on": "always"}, "c"],
+        "tell": ["undo", {"task": "clean", "on": "always"}],
+    }
+    tasks = [task(name, type="flow") for name in "abc"]
+    tasks += [task(name, type="flow") | {"parents": parents} for name, parents in edges.items()]
+    tasks.append(task("x", type="flow", on_failure="continue"))
+    for fails in ("", "a", "b", "x", "bx"):
+        space.push(workflow(*tasks, fail_fast=len(fails) < 2))
+        held = space.claim("flows", "TYPES", 1, "flow", "COUNT", 4, "LEASE", HOUR)
+        for one in held:
+            (space.fail if one.name in fails else space.complete)(*raw([one]))
+        space.claim("flows", "TYPES", 1, "flow", "LEASE", HOUR)
 
 
 def ids_of(space: Space, last: int = 100) -> list[bytes]:

@@ -232,6 +232,12 @@ TWINS: dict[str, tuple[Command, Command]] = {
         push(workflow(task("x"), task("y"), task("z", ["x"]))),
         push(workflow(task("x"), task("y"), task("z", ["y"]))),
     ),
+    "condition of an edge": (
+        push(workflow(task("x"), task("y") | {"parents": [{"task": "x", "on": "failure"}]})),
+        push(workflow(task("x"), task("y") | {"parents": [{"task": "x", "on": "always"}]})),
+    ),
+    "fail_fast": (push(single() | {"fail_fast": False}), push(single())),
+    "on_failure": (push(single(on_failure="continue")), push(single())),
     "order of tasks": (push(workflow(task("x"), task("y"))), push(workflow(task("y"), task("x")))),
     "paused type": (["WF.PAUSE", "TYPE", "one"], ["WF.PAUSE", "TYPE", "two"]),
     "which pause": (["WF.PAUSE", "TYPE", "work"], ["WF.PAUSE", "ALL"]),

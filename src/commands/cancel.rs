@@ -25,7 +25,7 @@ static CANCEL: Spec = Spec {
         Arg::text("text", "why, for people; up to `workflow.max-error-bytes`").after("REASON").optional(),
     ],
     page: Page {
-        about: "The tasks that have not started, and those that wait to be tried again, are cancelled at once. What runs runs down: its completion is accepted, and WF.EXTEND answers its worker 2, please stop. The workflow is cancelled at once and finished when nothing of it is running any more.\n\nA workflow that has ended is left as it is.",
+        about: "The tasks that have not started, and those that wait to be tried again, are cancelled at once. What runs runs down: its completion is accepted, and WF.EXTEND answers its worker 2, please stop. Edges that ask for `always` lead on: what they reach, and what lies behind that, still runs. The workflow is cancelled at once and finished when nothing of it is left to do.\n\nA workflow that has ended is left as it is.",
         replies: &[("integer", "number of workflows that were cancelled: those that were running or paused")],
         errors: &[("LIMIT", "REASON is too long; nothing is cancelled")],
         replicated: "`cancel` with the time, the workflows and the reason.",

@@ -12,6 +12,7 @@
 //!   it takes for its own whoever wrote them; what comes of them is a character, never markup.
 
 use super::words::printable;
+use crate::engine::edge::On;
 use crate::engine::space::Space;
 use crate::engine::state::TaskState;
 use crate::engine::units::{Slot, TaskRef};
@@ -69,8 +70,11 @@ fn dot(space: &Space, slot: Slot) -> String {
             "  t{place} [label=\"{name}\", fillcolor=\"{colour}\"{style}, tooltip=\"{state}\"];"
         );
     }
-    edges(space, slot, |parent, child| {
-        let _ = writeln!(out, "  t{parent} -> t{child};");
+    edges(space, slot, |parent, child, on| {
+        let _ = match on {
+            On::Success => writeln!(out, "  t{parent} -> t{child};"),
+            _ => writeln!(out, "  t{parent} -> t{child} [style=dashed, label=\"{}\"];", on.name()),
+        };
     });
     out.push_str("}\n");
     out
@@ -84,8 +88,11 @@ fn mermaid(space: &Space, slot: Slot) -> String {
         seen[state as usize] = true;
         let _ = writeln!(out, "  t{}[\"{name}\"]:::{}", task.index.0, state.name());
     }
-    edges(space, slot, |parent, child| {
-        let _ = writeln!(out, "  t{parent} --> t{child}");
+    edges(space, slot, |parent, child, on| {
+        let _ = match on {
+            On::Success => writeln!(out, "  t{parent} --> t{child}"),
+            _ => writeln!(out, "  t{parent} -. {} .-> t{child}", on.name()),
+        };
     });
     for state in TaskState::ALL.into_iter().filter(|&state| seen[state as usize]) {
         let line = if dashed(state) { ",stroke-dasharray:4 4" } else { "" };
@@ -96,10 +103,10 @@ fn mermaid(space: &Space, slot: Slot) -> String {
 }
 
 /// All edges, by child.
-fn edges(space: &Space, slot: Slot, mut edge: impl FnMut(u32, u32)) {
+fn edges(space: &Space, slot: Slot, mut edge: impl FnMut(u32, u32, On)) {
     let shape = &space.workflow(slot).1.shape;
     for child in shape.indexes() {
-        shape.parents(child).for_each(|parent| edge(parent.0, child.0));
+        shape.parents(child).for_each(|parent| edge(parent.0, child.0, shape.condition(parent, child)));
     }
 }
 

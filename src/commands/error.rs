@@ -191,6 +191,9 @@ fn invalid_words(invalid: &Invalid) -> String {
         Invalid::UnknownParent { task, parent } => {
             format!("INVALID task '{}': unknown parent '{}'", quote(task), quote(parent))
         }
+        Invalid::TwoConditions { task, parent } => {
+            format!("INVALID task '{}': parent '{}' is given two conditions", quote(task), quote(parent))
+        }
         Invalid::UnknownChild { task, child } => {
             format!("INVALID task '{}': unknown child '{}'", quote(task), quote(child))
         }

@@ -7,8 +7,7 @@ use super::spec::{Access, Arg, COMMANDS, Page, Spec};
 use super::token::Token;
 use crate::engine::effect::Effect;
 use crate::engine::limits::MAX_LEASE_MS;
-use crate::engine::plan::still_wanted;
-use crate::engine::verdict::{Standing, next_deadline};
+use crate::engine::verdict::{Standing, is_wanted, next_deadline};
 
 #[linkme::distributed_slice(COMMANDS)]
 static EXTEND: Spec = Spec {
@@ -32,7 +31,7 @@ static EXTEND: Spec = Spec {
         replies: &[
             ("array", "an integer for each token, in order"),
             ("1", "extended"),
-            ("2", "extended, but please stop: the workflow has failed or is being cancelled"),
+            ("2", "extended, but please stop: the workflow has failed or is being cancelled, and this task is not what is to run even then"),
             ("0", "stale or timed out: stop"),
             ("-1", "no such workflow or task"),
         ],
@@ -66,7 +65,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
                 None => 0,
                 Some(deadline) => {
                     carry_out(space, &Effect::Extend { task, deadline }, out);
-                    if still_wanted(space, task.slot) { 1 } else { 2 }
+                    if is_wanted(space, task) { 1 } else { 2 }
                 }
             },
         };

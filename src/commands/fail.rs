@@ -35,7 +35,7 @@ static FAIL: Spec = Spec {
     )
     .repeated()],
     page: Page {
-        about: "While the task has failed less than `max_attempts` times it is delayed by its backoff and then ready again; WF.GET shows the error of the last attempt. After that, or with `NORETRY`, it fails for good.\n\nThe workflow of a task that failed for good has failed: what has not started is cancelled at once, what runs runs down and its completion is accepted. The workflow is finished when nothing of it is running any more.\n\nTokens are judged as WF.COMPLETE judges them. The token of an attempt that failed is spent, also while the task waits to be tried again.",
+        about: "While the task has failed less than `max_attempts` times it is delayed by its backoff and then ready again; WF.GET shows the error of the last attempt. After that, or with `NORETRY`, it fails for good.\n\nThe workflow of a task that failed for good has failed: what has not started is cancelled at once, except what edges that ask for `failure` or `always` still reach; what runs runs down and its completion is accepted. The workflow is finished when nothing of it is left to do. A failure that an edge which asks for `failure` leads on from, or whose task says `\"on_failure\": \"continue\"`, does not fail the workflow; one of a workflow that says `\"fail_fast\": false` fails it at its end.\n\nTokens are judged as WF.COMPLETE judges them. The token of an attempt that failed is spent, also while the task waits to be tried again.",
         replies: &[
             ("array", "an integer for each token, in order"),
             ("1", "failed for good, now or before by this very token"),

@@ -14,7 +14,7 @@ use crate::engine::units::{Slot, TaskIndex};
 static RETRY: Spec = Spec {
     name: "WF.RETRY",
     place: 85,
-    summary: "Runs what failed in a failed workflow again, and what was cancelled behind it",
+    summary: "Runs what failed in a failed workflow again, and what lies behind it",
     complexity: "O(N+E) for the N tasks and E edges of the workflow",
     since: "0.1.0",
     arity: -3,
@@ -28,7 +28,7 @@ static RETRY: Spec = Spec {
         Arg::text("name", "run only this failed task again").after("TASK").optional(),
     ],
     page: Page {
-        about: "The failed tasks of the workflow and those that were cancelled start over as if they had never been handed out: attempts count from 1, old tokens are stale. What completed stays completed and is not run again. The workflow is running again, and its deadline, if it has one, starts over.\n\nWith `TASK` the other failed tasks stay failed and what lies behind them stays cancelled; when everything else has ended, the workflow has failed again. A workflow that failed of its deadline has nothing but cancelled tasks to run again.",
+        about: "The failed tasks of the workflow, those that were cancelled, and all that lies behind these start over as if they had never been handed out: attempts count from 1, old tokens are stale, results are gone. What is running goes on, and everything else stays as it is: what completed before a failure is not run again, and neither is a task whose failure an edge handled or the workflow bears. The workflow is running again, and its deadline, if it has one, starts over.\n\nWith `TASK` only this failed task starts over, and the others that failed the workflow stay failed with all that lies behind them; when everything else has ended, the workflow has failed again. A workflow that failed of its deadline has nothing but cancelled tasks to run again.",
         replies: &[
             ("1", "it runs again"),
             ("0", "the workflow has not failed, or the named task has not"),

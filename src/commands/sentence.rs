@@ -63,8 +63,12 @@ impl Sight<'_> {
         self.space.task(self.first_failed(slot)?).error.map(<[u8]>::to_vec)
     }
 
+    /// The first task that failed the workflow.
     fn first_failed(&self, slot: Slot) -> Option<TaskRef> {
-        self.space.tasks_of(slot).find(|&task| self.space.state_of(task) == TaskState::Failed)
+        let shape = &self.space.workflow(slot).1.shape;
+        let failed_it =
+            |task: &TaskRef| self.space.state_of(*task) == TaskState::Failed && shape.is_fatal(task.index);
+        self.space.tasks_of(slot).find(failed_it)
     }
 
     /// A workflow, of which so many tasks hold it up, and the first of them.
@@ -140,6 +144,7 @@ impl Sight<'_> {
         let view = self.space.task(task);
         let clause = |reason: &Reason| match reason {
             Reason::Settled(TaskState::Running) => self.running(&view),
+            Reason::Settled(TaskState::Skipped) => self.skipped(task, &view),
             Reason::Settled(state) => self.ended(*state, &view),
             Reason::Waiting => self.waiting(task),
             Reason::Delayed => self.delayed(&view),
@@ -161,6 +166,19 @@ impl Sight<'_> {
             TaskState::Failed => format!("failed {ago} ago{}", because(view)),
             _ => format!("was {} {ago} ago", state.name()),
         }
+    }
+
+    fn skipped(&self, task: TaskRef, view: &TaskView<'_>) -> String {
+        let shape = &self.space.workflow(task.slot).1.shape;
+        let unmet = shape.parents(task.index).find_map(|parent| {
+            let state = self.space.state_of(TaskRef { slot: task.slot, index: parent });
+            let on = shape.condition(parent, task.index);
+            let said = || {
+                format!(": it runs on {} of {}, which {}", on.name(), quoted(shape.name(parent)), past(state))
+            };
+            (!on.holds(state)).then(said)
+        });
+        format!("was skipped {} ago{}", self.since(view), unmet.unwrap_or_default())
     }
 
     fn running(&self, view: &TaskView<'_>) -> String {
@@ -227,6 +245,14 @@ impl Sight<'_> {
             Asking::Nobody => "no worker is known to have asked for that type".to_owned(),
         };
         format!("has been ready for {}, {ahead} in the queue of type {type_name}; {asking}", self.since(view))
+    }
+}
+
+/// How a task ended.
+fn past(state: TaskState) -> String {
+    match state {
+        TaskState::Completed | TaskState::Failed => state.name().to_owned(),
+        _ => format!("was {}", state.name()),
     }
 }
 

@@ -75,6 +75,7 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
             Some(input) => sink.bytes(input),
             None => sink.int(-1),
         }
+        sink.int(i64::from(shape.goes_on()));
         let extra = space.extra(slot);
         if let Some(timeout) = extra.timeout {
             sink.int(timeout.deadline.0 as i64);
@@ -89,7 +90,10 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
             sink.bytes(view.name);
             sink.bytes(view.type_name);
             sink.bytes(workflow.payload(shape, task.index));
-            shape.parents(task.index).for_each(|parent| sink.int(i64::from(parent.0)));
+            for parent in shape.parents(task.index) {
+                sink.int(i64::from(parent.0));
+                sink.int(shape.condition(parent, task.index) as i64);
+            }
             walk_options(&options, sink);
             sink.int(view.state as i64);
             sink.int(i64::from(view.marks));
@@ -111,8 +115,17 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
 }
 
 fn walk_options(options: &TaskOptions, sink: &mut dyn DigestSink) {
-    let TaskOptions { priority, lease_ms, max_attempts, max_deliveries, backoff, timeout_ms, delay_ms } =
-        *options;
+    let TaskOptions {
+        priority,
+        lease_ms,
+        max_attempts,
+        max_deliveries,
+        backoff,
+        timeout_ms,
+        delay_ms,
+        tolerated,
+    } = *options;
+    sink.int(i64::from(tolerated));
     optional(sink, priority.map(i64::from));
     optional(sink, max_attempts.map(i64::from));
     optional(sink, max_deliveries.map(i64::from));

@@ -42,12 +42,15 @@ impl Blueprint {
         let shape = &self.shape;
         let mut tasks = shape.indexes().zip(shape.names()).zip(&draft.tasks);
         draft.tasks.len() == shape.len()
+            && !shape.has_conditions()
+            && shape.goes_on() == draft.goes_on
             && tasks.all(|((index, name), task)| {
                 let mut parents = shape.parents(index).zip(&task.parents);
                 *name == *task.name.as_bytes()
                     && *names.at(self.type_id(index)).name == *task.type_name.as_bytes()
                     && shape.options(index) == task.options
                     && task.children.is_empty()
+                    && task.conditions.is_empty()
                     && task.parents.len() == shape.parents(index).len()
                     && parents.all(|(parent, name)| *shape.name(parent) == *name.as_bytes())
             })

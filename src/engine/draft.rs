@@ -2,12 +2,15 @@
 //!
 //! [`super::shape::Shape::check`] turns it into a shape or says why not.
 
+use super::edge::On;
 use super::options::TaskOptions;
 use std::borrow::Cow;
 
 /// A workflow to be.
 #[derive(Debug, Default)]
 pub struct Draft<'a> {
+    /// The first failure does not stop what does not depend on it.
+    pub goes_on: bool,
     /// What people call it; not unique.
     pub name: Option<Cow<'a, str>>,
     /// The priority of its tasks that have none of their own.
@@ -29,6 +32,8 @@ pub struct DraftTask<'a> {
     pub payload: Cow<'a, str>,
     /// Tasks that must complete before it.
     pub parents: Vec<Cow<'a, str>>,
+    /// The condition of each of these, or nothing when all ask for success.
+    pub conditions: Vec<On>,
     /// Tasks that wait for it.
     pub children: Vec<Cow<'a, str>>,
     /// What is said of it beyond that.
@@ -85,6 +90,13 @@ pub enum Invalid {
     },
     /// A parent that is no task.
     UnknownParent {
+        /// The task that names it.
+        task: String,
+        /// The name.
+        parent: String,
+    },
+    /// A parent that is named with two conditions.
+    TwoConditions {
         /// The task that names it.
         task: String,
         /// The name.

@@ -11,7 +11,8 @@ use super::plan::has_room_for_worker;
 use super::restore::Impossible;
 use super::space::Space;
 use super::state::{TaskState, WorkflowState};
-use super::units::{Millis, TaskRef};
+use super::units::{Millis, TaskRef, TypeId};
+use super::verdict::is_wanted;
 use super::workflow::MARK_VOID;
 
 /// Whether `apply` may carry the effect out.
@@ -41,10 +42,7 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
         }
         Effect::Retry { task, .. } => {
             state(task)?;
-            need(
-                space.workflows.at(task.slot).state() == WorkflowState::Running,
-                "another try in a workflow that ended",
-            )?;
+            need(is_wanted(space, task), "another try in a workflow that ended")?;
             need(held(space, task), "an acknowledgement of a task that nobody has")
         }
         Effect::Complete { task, .. } | Effect::Fail { task, .. } | Effect::Extend { task, .. } => {
@@ -132,9 +130,13 @@ fn push_fits(space: &Space, push: &Push<'_>) -> Result<(), Impossible> {
             if space.blueprints.contains(push.blueprint) || push.blueprint.0 > MAX_BLUEPRINT_ID {
                 return Err(Impossible("a blueprint under a taken id"));
             }
-            let added = new.types.iter().filter(|name| space.types.find(name).is_none()).count();
+            let known: Vec<TypeId> = new.types.iter().filter_map(|name| space.types.find(name)).collect();
+            let added = new.types.len() - known.len();
             if space.types.len() + added > MAX_TYPES {
                 return Err(Impossible("more types than there is room for"));
+            }
+            if added == 0 && space.blueprints.find(&new.shape, &known, &space.types).is_some() {
+                return Err(Impossible("a shape that is there already"));
             }
             new.shape.len()
         }

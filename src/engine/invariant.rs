@@ -96,13 +96,13 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
     let mut open = 0;
     let timed_out = space.extra(slot).timeout.is_some_and(|timeout| timeout.passed);
     let (mut failed, mut cancelled) = (false, false);
+    let running = workflow.state() == WorkflowState::Running;
+    let survivors = if running { Vec::new() } else { shape.survivors() };
     for index in shape.indexes() {
         let task = TaskRef { slot, index };
         let state = workflow.task_state(index);
-        let incomplete = shape
-            .parents(index)
-            .filter(|&parent| workflow.task_state(parent) != TaskState::Completed)
-            .count();
+        let incomplete =
+            shape.parents(index).filter(|&parent| !shape.is_done(workflow.task_state(parent))).count();
         if !workflow.sealed() {
             ensure!(
                 open_parents(workflow, shape, index) as usize == incomplete,
@@ -117,16 +117,18 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
             "{id:?} {index:?} was tried or is marked, not both"
         );
         let handed_out = run.attempt > 0;
-        let running = workflow.state() == WorkflowState::Running;
+        let may_start = running || survivors.get(index.at()).is_some_and(|&left| left);
+        // A rerun takes back parents of what they had let run.
+        let in_order = incomplete == 0 || shape.is_flow();
         match state {
             TaskState::Waiting => {
-                ensure!(running, "{id:?} {index:?} waits in a workflow that ended");
+                ensure!(may_start, "{id:?} {index:?} waits in a workflow that ended");
                 ensure!(incomplete > 0 || workflow.paused(), "{id:?} {index:?} waits for nothing");
                 ensure!(!handed_out, "{id:?} {index:?} waits and was handed out");
             }
             TaskState::Ready => {
-                ensure!(running, "{id:?} {index:?} is ready in a workflow that ended");
-                ensure!(incomplete == 0, "{id:?} {index:?} is ready before its parents");
+                ensure!(may_start, "{id:?} {index:?} is ready in a workflow that ended");
+                ensure!(in_order, "{id:?} {index:?} is ready before its parents");
                 ensure!(run.ready.is_some(), "{id:?} {index:?} is ready since never");
                 ensure!(
                     !handed_out || run.started.is_some() || tried.failures > 0,
@@ -134,7 +136,7 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
                 );
             }
             TaskState::Running => {
-                ensure!(incomplete == 0, "{id:?} {index:?} runs before its parents");
+                ensure!(in_order, "{id:?} {index:?} runs before its parents");
                 ensure!(
                     handed_out && run.started.is_some() && run.finished.is_some(),
                     "{id:?} {index:?} runs without a lease"
@@ -142,7 +144,7 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
                 ensure!(marks & MARK_VOID == 0, "{id:?} {index:?} runs under a void token");
             }
             TaskState::Completed | TaskState::Failed => {
-                ensure!(incomplete == 0, "{id:?} {index:?} ended before its parents");
+                ensure!(in_order, "{id:?} {index:?} ended before its parents");
                 ensure!(
                     handed_out && run.ready <= run.started && run.started <= run.finished,
                     "{id:?} {index:?} ended before it began"
@@ -152,14 +154,17 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
                 cancelled = true;
             }
             TaskState::Delayed => {
-                ensure!(running, "{id:?} {index:?} is delayed in a workflow that ended");
-                ensure!(incomplete == 0, "{id:?} {index:?} is delayed before its parents");
+                ensure!(may_start, "{id:?} {index:?} is delayed in a workflow that ended");
+                ensure!(in_order, "{id:?} {index:?} is delayed before its parents");
                 ensure!(
                     run.finished.is_some() && run.started.is_none(),
                     "{id:?} {index:?} is delayed and not due, or runs"
                 );
             }
-            TaskState::Skipped => return Err(format!("{id:?} {index:?} is skipped")),
+            TaskState::Skipped => {
+                ensure!(shape.is_flow(), "{id:?} {index:?} is skipped where nothing can be");
+                ensure!(!handed_out, "{id:?} {index:?} is skipped and was handed out");
+            }
         }
         if handed_out {
             ensure!(space.workers.get(run.worker).is_some(), "{id:?} {index:?} names no worker");
@@ -180,7 +185,7 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
             }
         }
         ensure!(marks & MARK_VOID == 0 || handed_out, "{id:?} {index:?} has a void token and no token");
-        failed |= state == TaskState::Failed;
+        failed |= state == TaskState::Failed && shape.is_fatal(index);
         open += u32::from(!state.is_final());
     }
     ensure!(open == workflow.open(), "{id:?} has {open} open tasks and counts {}", workflow.open());

@@ -15,6 +15,7 @@
 //! | `chunk`, `ordered`, `keys` | a compact ordered set, and what it is sorted by |
 //! | `split_table`, `side_table` | a hash table that never grows all at once, and what few have kept in one |
 //! | `histogram`, `ages` | statistics of constant size |
+//! | `edge` | when a child runs, depending on how its parent ended |
 //! | `options` | what may be said of a task beyond its edges |
 //! | `draft` | a workflow as somebody asked for it, not checked yet |
 //! | `shape` | a checked DAG in flat arrays |
@@ -44,6 +45,7 @@ pub mod blueprints;
 mod chunk;
 pub mod draft;
 pub mod due;
+pub mod edge;
 pub mod effect;
 pub mod extras;
 pub mod fit;

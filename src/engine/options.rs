@@ -19,6 +19,8 @@ pub struct TaskOptions {
     pub timeout_ms: Option<u64>,
     /// How long it waits once its parents are done, in milliseconds; never 0.
     pub delay_ms: Option<u64>,
+    /// Its failure does not fail the workflow.
+    pub tolerated: bool,
 }
 
 /// How the delay grows with the number of failures.

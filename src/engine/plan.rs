@@ -134,8 +134,7 @@ pub fn has_room_for_worker(space: &Space, name: &[u8]) -> bool {
     space.workers.len() < MAX_WORKERS || space.workers.find(name).is_some()
 }
 
-/// Whether the work of a token's holder is still wanted: false once its workflow has failed or is
-/// being cancelled.
+/// Whether a workflow has neither ended nor been stopped.
 pub fn still_wanted(space: &Space, slot: Slot) -> bool {
     space.workflows.at(slot).state() == super::state::WorkflowState::Running
 }

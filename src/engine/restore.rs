@@ -229,8 +229,7 @@ impl Space {
         {
             return Err(Impossible("a workflow with another number of tasks than its blueprint"));
         }
-        let all_completed =
-            parts.tasks.is_some_and(|tasks| tasks.iter().all(|task| task.0 == TaskState::Completed));
+        let all_completed = parts.tasks.is_some_and(|tasks| tasks.iter().all(|task| shape.is_done(task.0)));
         if completed && (parts.runs.is_none() || !all_completed) {
             return Err(Impossible("a completed workflow with work left"));
         }
@@ -260,8 +259,7 @@ impl Space {
         }
         for task in shape.indexes() {
             if let Some(join) = shape.join_of(task) {
-                let open =
-                    shape.parents(task).filter(|&parent| workflow.task_state(parent) != TaskState::Completed);
+                let open = shape.parents(task).filter(|&parent| !shape.is_done(workflow.task_state(parent)));
                 let open = open.count() as u32;
                 workflow.set_counter(shape, join, open);
             }

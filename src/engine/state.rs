@@ -12,8 +12,8 @@
 //!                   or was cancelled
 //! ```
 //!
-//! WF.RETRY takes what failed and what was cancelled back to `waiting`. `skipped` has its place in
-//! every record and file already; nothing moves a task there yet.
+//! A waiting task whose parents have ended and one of whose edges does not hold is `skipped`. WF.RETRY
+//! takes what failed or was cancelled, and what lies behind it, back to `waiting`.
 
 /// The state of a task; the numbers are stored in files and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,14 +76,14 @@ impl TaskState {
     pub fn may_become(self, next: TaskState) -> bool {
         use TaskState::*;
         match (self, next) {
-            (Waiting, Delayed | Ready | Cancelled) => true,
+            (Waiting, Delayed | Ready | Skipped | Cancelled) => true,
             (Delayed, Ready | Cancelled) => true,
             // A late acknowledgement by the newest token ends a task whose lease ran out, or has it
             // tried again; a late heartbeat takes the lease up again.
             (Ready, Delayed | Ready | Running | Completed | Failed | Cancelled) => true,
             (Running, Delayed | Ready | Completed | Failed | Cancelled) => true,
-            // A rerun.
-            (Failed | Cancelled, Waiting) => true,
+            // A rerun, of a task or of one before it.
+            (Delayed | Ready | Completed | Failed | Skipped | Cancelled, Waiting) => true,
             (Waiting | Delayed | Ready | Running, _) => false,
             (Completed | Failed | Skipped | Cancelled, _) => false,
         }
@@ -131,8 +131,7 @@ mod tests {
     fn nothing_leaves_a_final_state_but_by_a_rerun() {
         for from in TaskState::ALL {
             for to in TaskState::ALL {
-                let rerun =
-                    matches!(from, TaskState::Failed | TaskState::Cancelled) && to == TaskState::Waiting;
+                let rerun = to == TaskState::Waiting;
                 assert!(rerun || !(from.is_final() && from.may_become(to)), "{from:?} -> {to:?}");
             }
         }

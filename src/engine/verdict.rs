@@ -54,6 +54,13 @@ fn options(space: &Space, task: TaskRef) -> TaskOptions {
     space.workflow(task.slot).1.shape.options(task.index)
 }
 
+/// Whether the work of a task is still wanted: its workflow is running, or the task is what a failure
+/// or a cancellation leaves.
+pub fn is_wanted(space: &Space, task: TaskRef) -> bool {
+    let (workflow, blueprint) = space.workflow(task.slot);
+    workflow.state() == WorkflowState::Running || blueprint.shape.survives(task.index)
+}
+
 fn run(space: &Space, task: TaskRef) -> Run {
     let (workflow, blueprint) = space.workflow(task.slot);
     workflow.run(&blueprint.shape, task.index)
@@ -112,7 +119,7 @@ pub fn retry_at(
     let options = options(space, task);
     let failures = u64::from(space.tried(task).failures) + 1;
     let most = options.max_attempts.map_or(settings.default_max_attempts, u64::from);
-    if workflow.state() != WorkflowState::Running || wish == Wish::Never || failures >= most {
+    if !is_wanted(space, task) || wish == Wish::Never || failures >= most {
         return None;
     }
     let delay = match wish {
@@ -151,7 +158,7 @@ pub fn poisoned(space: &Space, task: TaskRef, settings: &Settings) -> Option<Vec
     let options = options(space, task);
     let lost = u64::from(space.tried(task).lost) + 1;
     let most = options.max_deliveries.map_or(settings.default_max_deliveries, u64::from);
-    if space.workflows.at(task.slot).state() != WorkflowState::Running || lost < most {
+    if !is_wanted(space, task) || lost < most {
         return None;
     }
     let worker = &space.workers.at(run(space, task).worker).name;

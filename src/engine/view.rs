@@ -62,7 +62,8 @@ impl Space {
         let state = workflow.task_state(task.index);
         let marks = workflow.marks(task.index);
         let handed_out = run.attempt > 0;
-        let begun = state == TaskState::Running || state.is_final();
+        // A task that was skipped neither was ready nor began, whatever a sealed run says.
+        let begun = state == TaskState::Running || (state.is_final() && handed_out);
         TaskView {
             name: blueprint.shape.name(task.index),
             type_name: self.type_name(blueprint.type_id(task.index)),
@@ -71,7 +72,7 @@ impl Space {
             tried: self.tried(task),
             worker: handed_out.then(|| &*self.workers().at(run.worker).name),
             nonce: handed_out.then_some(run.nonce),
-            ready: run.ready,
+            ready: run.ready.filter(|_| state != TaskState::Skipped),
             started: run.started.filter(|_| begun),
             finished: run.finished.filter(|_| state.is_final()),
             due: run.finished.filter(|_| state == TaskState::Delayed),

@@ -2,7 +2,7 @@
 //! contract allows: the moment that was drawn when a backoff has a jitter, and which finished
 //! workflows go when there are too many, or too many bytes of them.
 
-use super::model::{Model, PLENTY, State};
+use super::model::{Model, PLENTY, State, Task};
 use super::step::Step;
 use super::tree::{self, Tree};
 use super::world::{World, run};
@@ -94,8 +94,10 @@ impl World {
     }
 }
 
-/// Bytes that a workflow cannot do without.
+/// Bytes that a workflow, which is finished, cannot do without. One that completed gives up its payloads.
 fn at_least_bytes(model: &Model, place: usize) -> u64 {
-    let tasks = model.workflows[place].tasks.iter();
-    tasks.map(|task| (1 + task.payload.len() + task.result.as_ref().map_or(0, Vec::len)) as u64).sum()
+    let workflow = &model.workflows[place];
+    let payload = |task: &Task| if workflow.is_stopped() { task.payload.len() } else { 0 };
+    let result = |task: &Task| task.result.as_ref().map_or(0, Vec::len);
+    workflow.tasks.iter().map(|task| (1 + payload(task) + result(task)) as u64).sum()
 }

@@ -104,6 +104,7 @@ fn write(tasks: &[Sketch], random: &mut Random, fault: u64) -> String {
     let style = *random.pick(&[Edges::Parents, Edges::Children, Edges::Both]);
     // What may stand in a document may as well not stand there: half of them say nothing of time.
     let timed = !ancestor && random.one_in(2);
+    let flows = !ancestor && random.one_in(3);
     let mut written = Vec::new();
     for (index, task) in tasks.iter().enumerate() {
         let mut name = quoted(&task.name);
@@ -134,11 +135,17 @@ fn write(tasks: &[Sketch], random: &mut Random, fault: u64) -> String {
         if timed {
             fields.extend(options::some(random, 6));
         }
+        if flows && random.one_in(6) {
+            fields.push(format!(
+                "\"on_failure\":{}",
+                random.pick(&["\"fail\"", "\"continue\"", "\"continue\"", "null"])
+            ));
+        }
         if ancestor && random.one_in(2) {
             fields.push("\"Workflow\":\"W\",\"WorkflowId\":3".to_owned());
         }
         fields.extend(
-            edges(tasks, index, style, random)
+            edges(tasks, index, style, flows, random)
                 .into_iter()
                 .map(|(field, names)| format!("\"{}\":[{}]", spell(field), names.join(","))),
         );
@@ -166,6 +173,10 @@ fn write(tasks: &[Sketch], random: &mut Random, fault: u64) -> String {
     }
     if random.one_in(8) && !ancestor {
         write!(document, "\"timeout_ms\":{},", random.pick(&["1", "60", "3000", "100000", "null"]))
+            .expect("a string");
+    }
+    if flows && random.one_in(2) {
+        write!(document, "\"fail_fast\":{},", random.pick(&["true", "false", "false", "null"]))
             .expect("a string");
     }
     if BAD_FIELDS.contains(&fault) {
@@ -215,13 +226,18 @@ fn edges(
     tasks: &[Sketch],
     index: usize,
     style: Edges,
+    flows: bool,
     random: &mut Random,
 ) -> Vec<(&'static str, Vec<String>)> {
     let parents = tasks[index].parents.iter().map(|&parent| &tasks[parent]);
     let children = tasks.iter().filter(|task| task.parents.contains(&index));
     let mut lists = Vec::new();
     for (field, names, omitted) in [
-        ("parents", parents.map(|task| quoted(&task.name)).collect::<Vec<_>>(), Edges::Children),
+        (
+            "parents",
+            parents.map(|task| parent(&task.name, flows, random)).collect::<Vec<_>>(),
+            Edges::Children,
+        ),
         ("children", children.map(|task| quoted(&task.name)).collect(), Edges::Parents),
     ] {
         let twice = names.first().filter(|_| random.one_in(8)).cloned();
@@ -231,6 +247,16 @@ fn edges(
         }
     }
     lists
+}
+
+/// A parent: its name, or now and then an object that says when.
+fn parent(name: &str, flows: bool, random: &mut Random) -> String {
+    match if flows { random.below(6) } else { 6 } {
+        0 => format!("{{\"task\":{},\"on\":\"failure\"}}", quoted(name)),
+        1 => format!("{{\"on\":\"always\",\"task\":{}}}", quoted(name)),
+        2 => format!("{{\"task\":{}}}", quoted(name)),
+        _ => quoted(name),
+    }
 }
 
 fn priority(random: &mut Random) -> u64 {

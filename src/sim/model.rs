@@ -18,6 +18,7 @@ mod cancel;
 mod claim;
 mod config;
 mod document;
+mod flow;
 mod life;
 mod list;
 mod look;
@@ -75,6 +76,7 @@ pub enum State {
     Running,
     Completed,
     Failed,
+    Skipped,
     Cancelled,
 }
 
@@ -86,7 +88,7 @@ pub const STATES: [(&str, Option<State>); 8] = [
     ("running", Some(State::Running)),
     ("completed", Some(State::Completed)),
     ("failed", Some(State::Failed)),
-    ("skipped", None),
+    ("skipped", Some(State::Skipped)),
     ("cancelled", Some(State::Cancelled)),
 ];
 
@@ -99,6 +101,10 @@ pub struct Task {
     pub priority: u64,
     pub options: Options,
     pub parents: Vec<usize>,
+    /// When the edge from each of these holds.
+    pub ons: Vec<flow::On>,
+    /// Its failure does not fail the workflow.
+    pub tolerated: bool,
     pub state: State,
     pub attempts: u64,
     /// Attempts that failed.
@@ -133,6 +139,8 @@ pub struct Workflow {
     pub input: Option<Vec<u8>>,
     pub paused: bool,
     pub failed: bool,
+    /// A failure does not stop what does not depend on it.
+    pub goes_on: bool,
     /// Somebody called it off: the reason, if one was given.
     pub cancelled: Option<Option<Vec<u8>>>,
     /// Its deadline passed.

@@ -74,13 +74,17 @@ pub(super) struct Fields<'f, 's> {
     pub(super) seen: u32,
 }
 
+pub(super) fn place_of(origin: &Origin, seen: u32, name: &str) -> Place {
+    match origin {
+        Origin::Document => Place::Document,
+        Origin::Task(index) => Place::Task(*index, (seen & 1 != 0).then(|| name.to_owned())),
+        Origin::Inside(outer, field) => Place::Field(Box::new(outer.clone()), field),
+    }
+}
+
 impl Fields<'_, '_> {
     pub(super) fn place(&self, name: &str) -> Place {
-        match &self.origin {
-            Origin::Document => Place::Document,
-            Origin::Task(index) => Place::Task(*index, (self.seen & 1 != 0).then(|| name.to_owned())),
-            Origin::Inside(outer, field) => Place::Field(Box::new(outer.clone()), field),
-        }
+        place_of(&self.origin, self.seen, name)
     }
 
     /// Notes that a field came, once. Bit 0 is the name's.

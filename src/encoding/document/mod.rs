@@ -6,6 +6,7 @@
 mod fields;
 mod form;
 mod options;
+mod parents;
 mod task;
 
 pub use form::{Filling, fill, form_of};
@@ -143,6 +144,11 @@ impl<'de> Visitor<'de> for DocumentSeed<'_, '_> {
                     fields.once(3, "timeout_ms", "")?;
                     let range = (1, MAX_DURATION_MS);
                     draft.timeout_ms = fields.number(&mut map, "timeout_ms", false, range, "")?;
+                }
+                "fail_fast" => {
+                    fields.once(5, "fail_fast", "")?;
+                    let fail_fast: Option<bool> = fields.value(&mut map, "fail_fast", "true or false", "")?;
+                    draft.goes_on = fail_fast == Some(false);
                 }
                 "defaults" => {
                     fields.once(4, "defaults", "")?;
@@ -326,7 +332,7 @@ mod tests {
             (r#"{"tasks":[{"name":5}]}"#.to_owned(), WrongKind(task(None), "name", "a string")),
             (
                 r#"{"tasks":[{"name":"a","parents":"b"}]}"#.to_owned(),
-                WrongKind(task(Some("a")), "parents", "an array of task names"),
+                WrongKind(task(Some("a")), "parents", parents::PARENTS),
             ),
             (
                 r#"{"tasks":[{"priority":1.5}]}"#.to_owned(),

@@ -48,8 +48,16 @@ pub(super) fn field<'de, A: MapAccess<'de>>(
 /// What a task does not say for itself, it has from the document's defaults. A delay of nothing wins
 /// over theirs, and then is the same as none: it must be the same shape.
 pub(super) fn inherit(options: &mut TaskOptions, defaults: &TaskOptions) {
-    let TaskOptions { priority: _, lease_ms, max_attempts, max_deliveries, backoff, timeout_ms, delay_ms } =
-        options;
+    let TaskOptions {
+        priority: _,
+        lease_ms,
+        max_attempts,
+        max_deliveries,
+        backoff,
+        timeout_ms,
+        delay_ms,
+        tolerated: _,
+    } = options;
     *lease_ms = lease_ms.or(defaults.lease_ms);
     *max_attempts = max_attempts.or(defaults.max_attempts);
     *max_deliveries = max_deliveries.or(defaults.max_deliveries);

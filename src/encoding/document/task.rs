@@ -68,7 +68,7 @@ impl<'de> Visitor<'de> for TaskVisitor<'_, '_> {
                 }
                 "parents" | "Parents" => {
                     fields.once(3, "parents", name)?;
-                    task.parents = fields.names(&mut map, "parents", name)?;
+                    (task.parents, task.conditions) = fields.parents(&mut map, name)?;
                 }
                 "children" | "Children" => {
                     fields.once(4, "children", name)?;
@@ -78,6 +78,19 @@ impl<'de> Visitor<'de> for TaskVisitor<'_, '_> {
                     fields.once(5, "priority", name)?;
                     let number = fields.number(&mut map, "priority", true, PRIORITY, name)?;
                     task.options.priority = number.map(|priority| priority as u32);
+                }
+                "on_failure" => {
+                    fields.once(6, "on_failure", name)?;
+                    let word: Option<Text<'de>> = fields.value(&mut map, "on_failure", ON_FAILURE, name)?;
+                    task.options.tolerated = match word.as_ref().map(|Text(word)| &**word) {
+                        None | Some("fail") => false,
+                        Some("continue") => true,
+                        Some(_) => {
+                            let place = fields.place(name);
+                            let error = DocumentError::WrongKind(place, "on_failure", ON_FAILURE);
+                            return Err(fields.faults.fail(error));
+                        }
+                    };
                 }
                 "Workflow" | "WorkflowId" => drop(map.next_value::<IgnoredAny>()?),
                 _ if options::field(&mut fields, &mut map, &field, &mut task.options, name)? => {}
@@ -90,6 +103,8 @@ impl<'de> Visitor<'de> for TaskVisitor<'_, '_> {
         Ok(task)
     }
 }
+
+const ON_FAILURE: &str = "\"fail\" or \"continue\"";
 
 /// A payload as it is handed out: the text of a string, the source of anything else.
 fn payload(source: &str) -> Option<Cow<'_, str>> {

@@ -1,6 +1,7 @@
 //! From effects to arguments.
 
 use super::{escape, write_nonce};
+use crate::engine::edge::On;
 use crate::engine::effect::{Cause, Effect, Lease, Push, Target};
 use crate::engine::ids::{Id, write_integer};
 use crate::engine::options::{Backoff, TaskOptions};
@@ -329,7 +330,11 @@ fn write_shape(checked: &Checked, out: &mut Vec<u8>) {
         serde_json::to_writer(out, &text).expect("writing to memory");
     };
     let shape = &checked.shape;
-    out.extend_from_slice(b"{\"tasks\":[");
+    out.extend_from_slice(if shape.goes_on() {
+        b"{\"fail_fast\":false,\"tasks\":["
+    } else {
+        b"{\"tasks\":["
+    });
     for task in shape.indexes() {
         out.extend_from_slice(if task.0 == 0 { b"{\"name\":" } else { b",{\"name\":" });
         text(out, shape.name(task));
@@ -337,7 +342,14 @@ fn write_shape(checked: &Checked, out: &mut Vec<u8>) {
         text(out, &checked.types[shape.type_of(task)]);
         for (place, parent) in shape.parents(task).enumerate() {
             out.extend_from_slice(if place == 0 { b",\"parents\":[" } else { b"," });
+            let on = shape.condition(parent, task);
+            if on == On::Success {
+                text(out, shape.name(parent));
+                continue;
+            }
+            out.extend_from_slice(b"{\"task\":");
             text(out, shape.name(parent));
+            out.extend_from_slice(format!(",\"on\":\"{}\"}}", on.name()).as_bytes());
         }
         if shape.parents(task).len() > 0 {
             out.push(b']');
@@ -362,6 +374,9 @@ fn write_options(options: &TaskOptions, out: &mut Vec<u8>) {
         if let Some(number) = number {
             out.extend_from_slice(format!(",\"{field}\":{number}").as_bytes());
         }
+    }
+    if options.tolerated {
+        out.extend_from_slice(b",\"on_failure\":\"continue\"");
     }
     if let Some(backoff) = options.backoff {
         let Backoff { kind, delay_ms, max_ms, jitter } = backoff;

@@ -7,7 +7,8 @@
 //! types     'T'  count, then each: name, paused, completed, failed, waits, runs
 //! workers   'w'  count, then each: name, when it was last seen, claims, completions, failures, losses;
 //!                numbered from 0 over all such chunks
-//! blueprints 'b' count, then each: id, name, its tasks as type, name, parents, options
+//! shapes    'P' count, then each: id, name, whether it goes on after a failure, its tasks as type,
+//!                name, parents with the condition in the lowest two bits, options
 //! workflows 'F'  count, then one column after the other: see `write`
 //! notes     'N'  count, then each: sequence of the workflow, task, kind, text
 //! tries     'R'  count, then each: sequence of the workflow, task, failures, lost deliveries
@@ -24,8 +25,9 @@
 //!
 //! | layout | reason |
 //! |---|---|
-//! | 1 | the first; workers are 'W' with a name only, blueprints 'B' with a priority and a lease only, and there are no 'S', 'R', 'X' |
-//! | 2 | retries, delays, timeouts, retention; what each worker did |
+//! | 1 | the first; workers are 'W' with a name only, shapes 'B' with a priority and a lease only, and there are no 'S', 'R', 'X' |
+//! | 2 | retries, delays, timeouts, retention; what each worker did; shapes are 'b', whose edges all ask for success |
+//! | 3 | edges with conditions |
 
 mod options;
 mod read;
@@ -35,7 +37,7 @@ pub use read::{Loader, take_chunk};
 pub use write::save;
 
 /// The layout that this version writes; it reads all up to it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The size at which a chunk is closed.
 const CHUNK: usize = 128 * 1024;
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_newer_layout_is_refused_by_its_number() {
-        assert_eq!(finish(&[b"H\x03"]), Err(DecodeError::Newer(3)));
+        assert_eq!(finish(&[b"H\x04"]), Err(DecodeError::Newer(4)));
         assert_eq!(finish(&[b"Y"]), Err(DecodeError::Impossible("a section that is not known")));
     }
 

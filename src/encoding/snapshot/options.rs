@@ -7,11 +7,20 @@ use crate::engine::packed::put_varint;
 
 const NUMBERS: usize = 6;
 const BACKOFF: u64 = 1 << NUMBERS;
+const TOLERATED: u64 = BACKOFF << 1;
 
 /// Appends the options.
 pub fn write(options: &TaskOptions, bytes: &mut Vec<u8>) {
-    let TaskOptions { priority, lease_ms, max_attempts, max_deliveries, backoff, timeout_ms, delay_ms } =
-        *options;
+    let TaskOptions {
+        priority,
+        lease_ms,
+        max_attempts,
+        max_deliveries,
+        backoff,
+        timeout_ms,
+        delay_ms,
+        tolerated,
+    } = *options;
     let numbers: [Option<u64>; NUMBERS] = [
         priority.map(u64::from),
         lease_ms,
@@ -21,7 +30,12 @@ pub fn write(options: &TaskOptions, bytes: &mut Vec<u8>) {
         delay_ms,
     ];
     let bits = numbers.iter().enumerate().map(|(place, number)| u64::from(number.is_some()) << place);
-    put_varint(bytes, bits.sum::<u64>() | if backoff.is_some() { BACKOFF } else { 0 });
+    put_varint(
+        bytes,
+        bits.sum::<u64>()
+            | if backoff.is_some() { BACKOFF } else { 0 }
+            | if tolerated { TOLERATED } else { 0 },
+    );
     numbers.into_iter().flatten().for_each(|number| put_varint(bytes, number));
     if let Some(Backoff { kind, delay_ms, max_ms, jitter }) = backoff {
         bytes.push(kind as u8);
@@ -40,7 +54,7 @@ pub fn read(source: &mut Source<'_>) -> Result<TaskOptions, DecodeError> {
         (1, MAX_DURATION_MS),
     ];
     let bits = source.int()?;
-    if bits >= BACKOFF << 1 {
+    if bits >= TOLERATED << 1 {
         return Err(DecodeError::Impossible("an option that is not known"));
     }
     let mut numbers = [None; NUMBERS];
@@ -69,6 +83,7 @@ pub fn read(source: &mut Source<'_>) -> Result<TaskOptions, DecodeError> {
         backoff,
         timeout_ms,
         delay_ms,
+        tolerated: bits & TOLERATED != 0,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::{EXTRA_REASON, VERSION, VOID, flag, kind, options};
 use crate::encoding::bytes::{DecodeError, Source};
+use crate::engine::edge::On;
 use crate::engine::extras::{Extra, Timeout};
 use crate::engine::histogram::{BUCKETS, Histogram};
 use crate::engine::ids::Id;
@@ -63,7 +64,7 @@ pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
     match tag {
         b'H' if reader.space.begun() => return Err(DecodeError::Impossible("a second header")),
         b'H' => reader.header(&mut source)?,
-        b'S' | b'T' | b'W' | b'w' | b'B' | b'b' | b'F' | b'N' | b'R' | b'X' | b'E'
+        b'S' | b'T' | b'W' | b'w' | b'B' | b'b' | b'P' | b'F' | b'N' | b'R' | b'X' | b'E'
             if !reader.space.incomplete() || reader.space.partial() =>
         {
             return Err(DecodeError::Impossible("a section before the header or after the end"));
@@ -72,8 +73,9 @@ pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
         b'W' => reader.each(&mut source, |reader, source| reader.worker(source, |_| Ok(Deeds::default())))?,
         b'w' => reader.each(&mut source, |reader, source| reader.worker(source, deeds))?,
         b'S' => reader.own(&mut source)?,
-        b'B' => reader.each(&mut source, |reader, source| reader.blueprint(source, first_options))?,
-        b'b' => reader.each(&mut source, |reader, source| reader.blueprint(source, options::read))?,
+        b'B' => reader.each(&mut source, |reader, source| reader.blueprint(source, &FIRST))?,
+        b'b' => reader.each(&mut source, |reader, source| reader.blueprint(source, &SECOND))?,
+        b'P' => reader.each(&mut source, |reader, source| reader.blueprint(source, &THIRD))?,
         b'F' => reader.workflows(&mut source)?,
         b'N' => reader.each(&mut source, Reader::note)?,
         b'R' => reader.each(&mut source, Reader::tries)?,
@@ -153,13 +155,10 @@ impl Reader<'_> {
         Ok(self.space.restore_worker(name, read_deeds(source)?)?)
     }
 
-    fn blueprint(
-        &mut self,
-        source: &mut Source<'_>,
-        read_options: fn(&mut Source<'_>) -> Result<TaskOptions, DecodeError>,
-    ) -> Result<(), DecodeError> {
+    fn blueprint(&mut self, source: &mut Source<'_>, layout: &Layout) -> Result<(), DecodeError> {
         let id = BlueprintId(source.int32()?);
         let name = source.text()?;
+        let goes_on = layout.flow && truth(source)?;
         let count = source.count(4)?;
         let (mut names, mut types, mut all_options) = (Vec::new(), Vec::new(), Vec::new());
         let mut edges = Vec::new();
@@ -168,15 +167,17 @@ impl Reader<'_> {
             types.push(TypeId(type_id.map_err(|_| DecodeError::Impossible("a task of an unknown type"))?));
             names.push(source.text()?);
             for _ in 0..source.count(1)? {
-                edges.push((source.int32()?, task));
+                let (parent, on) =
+                    if layout.flow { conditional(source)? } else { (source.int32()?, On::Success) };
+                edges.push((parent, task, on));
             }
             if edges.len() > MAX_EDGES {
                 return Err(DecodeError::Impossible("more edges than a shape can have"));
             }
-            all_options.push(read_options(source)?);
+            all_options.push((layout.options)(source)?);
         }
         let (types, type_of) = distinct(types.into_iter());
-        let shape = Shape::rebuild(&names, &type_of, &all_options, edges)?;
+        let shape = Shape::rebuild(&names, &type_of, &all_options, edges, goes_on)?;
         Ok(self.space.restore_blueprint(id, shape, &types, name)?)
     }
 
@@ -374,6 +375,25 @@ fn deeds(source: &mut Source<'_>) -> Result<Deeds, DecodeError> {
         failures: source.int()?,
         lost: source.int()?,
     })
+}
+
+/// How a blueprint is written.
+struct Layout {
+    /// Edges have conditions, and it says whether it goes on after a failure.
+    flow: bool,
+    /// The options of a task.
+    options: fn(&mut Source<'_>) -> Result<TaskOptions, DecodeError>,
+}
+
+const FIRST: Layout = Layout { flow: false, options: first_options };
+const SECOND: Layout = Layout { flow: false, options: options::read };
+const THIRD: Layout = Layout { flow: true, options: options::read };
+
+/// A parent, and the condition of the edge to it.
+fn conditional(source: &mut Source<'_>) -> Result<(u32, On), DecodeError> {
+    let number = source.int32()?;
+    let on = On::ALL.get(number as usize & 0b11).copied();
+    Ok((number >> 2, on.ok_or(DecodeError::Impossible("a condition that is not known"))?))
 }
 
 /// The options of a task in the first layout.

@@ -46,16 +46,19 @@ pub fn save(space: &Space, sink: &mut dyn FnMut(&[u8])) {
     let mut blueprints = 0;
     for (id, blueprint) in space.blueprints().iter().filter(|(_, blueprint)| blueprint.uses() > 0) {
         blueprints += 1;
-        out.item(b'b', |bytes| {
+        out.item(b'P', |bytes| {
             put_varint(bytes, u64::from(id.0));
             put_text(bytes, &blueprint.name);
             let shape = &blueprint.shape;
+            bytes.push(u8::from(shape.goes_on()));
             put_varint(bytes, shape.len() as u64);
             for task in shape.indexes() {
                 put_varint(bytes, u64::from(blueprint.type_id(task).0));
                 put_text(bytes, shape.name(task));
                 put_varint(bytes, shape.parents(task).len() as u64);
-                shape.parents(task).for_each(|parent| put_varint(bytes, u64::from(parent.0)));
+                for parent in shape.parents(task) {
+                    put_varint(bytes, u64::from(parent.0) << 2 | shape.condition(parent, task) as u64);
+                }
                 options::write(&shape.options(task), bytes);
             }
         });

@@ -225,12 +225,12 @@ impl At<'_> {
         self.dead.remove(keys::lease(run.finished.expect("a task that ended has an end"), self.task));
     }
 
-    /// The task, which is in no index, ends as cancelled.
-    pub(super) fn cancel(&mut self, now: Millis) {
+    /// The task, which is in no index, ends as cancelled or skipped.
+    pub(super) fn end_unstarted(&mut self, now: Millis, state: TaskState) {
         let run = self.run();
         let finished = self.within(now).max(run.started.unwrap_or(Millis(0)));
         self.set_run(Run { finished: Some(finished), ..run });
-        self.move_to(TaskState::Cancelled);
+        self.move_to(state);
         self.workflow.close_one();
     }
 }

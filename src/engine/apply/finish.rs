@@ -1,7 +1,9 @@
 //! Tasks and workflows end.
 
 use super::at::At;
+use super::flow;
 use super::lease::resumed;
+use super::pause::release_workflow;
 use crate::engine::effect::Cause;
 use crate::engine::extras::{Extra, Timeout};
 use crate::engine::notes::NoteKind;
@@ -27,7 +29,10 @@ pub(super) fn complete(
     if let Some(result) = result {
         annotate(space, task, NoteKind::Result, Some(result));
     }
-    open_children(space, task, now, report);
+    match space.workflow(task.slot).1.shape.is_flow() {
+        true => flow::ended(space, task.slot, vec![task.index], now, report),
+        false => open_children(space, task, now, report),
+    }
     finish_if_done(space, task.slot, now, report);
 }
 
@@ -47,8 +52,13 @@ pub(super) fn fail(
     let run = at.run();
     at.mourn(&run);
     report.events.add(Event::TaskFailed);
-    if space.workflows.at(task.slot).state() == WorkflowState::Running {
-        stop(space, task.slot, now, WorkflowState::Failed);
+    let (workflow, blueprint) = space.workflow(task.slot);
+    let shape = &blueprint.shape;
+    let (is_flow, fatal) = (shape.is_flow(), shape.is_fatal(task.index) && !shape.goes_on());
+    if fatal && workflow.state() == WorkflowState::Running {
+        stop(space, task.slot, vec![task.index], now, WorkflowState::Failed, report);
+    } else if is_flow {
+        flow::ended(space, task.slot, vec![task.index], now, report);
     }
     finish_if_done(space, task.slot, now, report);
 }
@@ -94,7 +104,7 @@ pub(super) fn time_out(space: &mut Space, slot: Slot, now: Millis, report: &mut 
     space.lifetime.workflows_timed_out += 1;
     report.workflows_timed_out += 1;
     report.events.add(Event::WorkflowTimedOut);
-    stop(space, slot, now, WorkflowState::Failed);
+    stop(space, slot, Vec::new(), now, WorkflowState::Failed, report);
     finish_if_done(space, slot, now, report);
 }
 
@@ -107,7 +117,7 @@ pub(super) fn call_off(
     report: &mut Report,
 ) {
     space.at_time(now);
-    stop(space, slot, now, WorkflowState::Cancelled);
+    stop(space, slot, Vec::new(), now, WorkflowState::Cancelled, report);
     if let Some(reason) = reason {
         let extra = Extra { reason: Some(reason.into()), ..space.extra(slot).clone() };
         space.extras.set(slot, extra);
@@ -235,31 +245,53 @@ fn open_children(space: &mut Space, parent: TaskRef, now: Millis, report: &mut R
     }
 }
 
-/// The workflow fails or is cancelled: what has not started is cancelled, what runs runs down.
-fn stop(space: &mut Space, slot: Slot, now: Millis, state: WorkflowState) {
-    let shape_len = space.workflow(slot).1.shape.len() as u32;
-    for index in (0..shape_len).map(TaskIndex) {
+/// The workflow fails or is cancelled: what has not started is cancelled, except what edges that ask for
+/// a failure or for any end still reach; what runs runs down. `ended` is what has just ended and whose
+/// children do not know yet.
+fn stop(
+    space: &mut Space,
+    slot: Slot,
+    mut ended: Vec<TaskIndex>,
+    now: Millis,
+    state: WorkflowState,
+    report: &mut Report,
+) {
+    let shape = &space.workflow(slot).1.shape;
+    let (count, is_flow, survivors) = (shape.len() as u32, shape.is_flow(), shape.survivors());
+    let paused = space.workflows.at(slot).paused();
+    for index in (0..count).map(TaskIndex) {
+        if survivors.get(index.at()).is_some_and(|&left| left) {
+            continue;
+        }
         let mut at = space.open(TaskRef { slot, index });
-        let run = at.run();
         match at.state() {
             TaskState::Ready => {
+                let run = at.run();
                 at.leave_ready(&run);
-                at.cancel(now);
             }
             TaskState::Delayed => {
+                let run = at.run();
                 at.leave_delayed(&run);
-                at.cancel(now);
             }
-            TaskState::Waiting => at.cancel(now),
-            TaskState::Running => {}
-            TaskState::Completed | TaskState::Failed | TaskState::Skipped | TaskState::Cancelled => {}
+            TaskState::Waiting => {}
+            TaskState::Running => continue,
+            TaskState::Completed | TaskState::Failed | TaskState::Skipped | TaskState::Cancelled => continue,
         }
+        at.end_unstarted(now, TaskState::Cancelled);
+        ended.push(index);
     }
     space.drop_deadline(slot);
     space.reword(slot, |workflow| {
         workflow.set_state(state);
         workflow.set_paused(false);
     });
+    if is_flow {
+        flow::ended(space, slot, ended, now, report);
+        // What is left is not held up by a pause that nobody can undo any more.
+        if paused {
+            release_workflow(space, slot, now, report);
+        }
+    }
 }
 
 /// The workflow reaches its final state when nothing of it is left.
@@ -271,8 +303,10 @@ pub(super) fn finish_if_done(space: &mut Space, slot: Slot, now: Millis, report:
     if workflow.state() == WorkflowState::Running {
         space.drop_deadline(slot);
         let (workflow, blueprint) = space.workflow(slot);
-        // What failed before a rerun and was left out of it.
-        let left = blueprint.shape.indexes().any(|task| workflow.task_state(task) != TaskState::Completed);
+        // A failure that did not stop it, or that a rerun left out.
+        let shape = &blueprint.shape;
+        let failed = |task| workflow.task_state(task) == TaskState::Failed && shape.is_fatal(task);
+        let left = shape.indexes().any(failed);
         let (state, event) = match left {
             true => (WorkflowState::Failed, Event::WorkflowFailed),
             false => (WorkflowState::Completed, Event::WorkflowCompleted),

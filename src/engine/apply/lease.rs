@@ -1,7 +1,7 @@
 //! Leases: given, given again, extended, run out, taken back.
 
 use super::at::At;
-use super::finish;
+use super::{finish, flow};
 use crate::engine::effect::{Grant, Lease};
 use crate::engine::report::Report;
 use crate::engine::runs::Run;
@@ -120,10 +120,12 @@ fn end_lost(
     let run = at.run();
     count(&mut at, &run);
     at.end_lease(&run);
-    if at.workflow.state() == WorkflowState::Running {
-        at.make_ready(run.started.map_or(now, |started| now.max(started)), report);
-    } else {
-        at.cancel(now);
-        finish::finish_if_done(space, task.slot, now, report);
+    if at.workflow.state() == WorkflowState::Running || at.shape.survives(task.index) {
+        return at.make_ready(run.started.map_or(now, |started| now.max(started)), report);
     }
+    at.end_unstarted(now, TaskState::Cancelled);
+    if at.shape.is_flow() {
+        flow::ended(space, task.slot, vec![task.index], now, report);
+    }
+    finish::finish_if_done(space, task.slot, now, report);
 }

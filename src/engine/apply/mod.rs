@@ -22,6 +22,7 @@ mod at;
 mod copy;
 mod delete;
 mod finish;
+mod flow;
 mod lease;
 mod pause;
 mod push;

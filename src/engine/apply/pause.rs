@@ -46,32 +46,34 @@ pub(super) fn release(space: &mut Space, target: Target<'_>, now: Millis, report
             space.types.at_mut(type_id).paused = false;
             report.ready(type_id);
         }
-        Target::Workflow(slot) => {
-            space.reword(slot, |workflow| workflow.set_paused(false));
-            for task in in_state(space, slot, TaskState::Ready) {
-                space.open(task).enqueue(report);
-            }
-            for task in in_state(space, slot, TaskState::Delayed) {
-                let mut at = space.open(task);
-                let due = at.run().finished.expect("a delayed task is due at some time");
-                at.schedule(due);
-            }
-            for task in tasks_in(space, slot, |workflow, shape, index| {
-                workflow.task_state(index) == TaskState::Waiting && open_parents(workflow, shape, index) == 0
-            }) {
-                space.open(task).open_gate(now, report);
-            }
-        }
+        Target::Workflow(slot) => release_workflow(space, slot, now, report),
     }
 }
 
-/// How many parents of a task have not completed.
+/// A paused workflow goes on.
+pub(super) fn release_workflow(space: &mut Space, slot: Slot, now: Millis, report: &mut Report) {
+    space.reword(slot, |workflow| workflow.set_paused(false));
+    for task in in_state(space, slot, TaskState::Ready) {
+        space.open(task).enqueue(report);
+    }
+    for task in in_state(space, slot, TaskState::Delayed) {
+        let mut at = space.open(task);
+        let due = at.run().finished.expect("a delayed task is due at some time");
+        at.schedule(due);
+    }
+    for task in tasks_in(space, slot, |workflow, shape, index| {
+        workflow.task_state(index) == TaskState::Waiting && open_parents(workflow, shape, index) == 0
+    }) {
+        space.open(task).open_gate(now, report);
+    }
+}
+
+/// How many parents of a task it still waits for.
 pub fn open_parents(workflow: &Workflow, shape: &Shape, task: TaskIndex) -> u32 {
     match shape.join_of(task) {
         Some(join) => workflow.counter(shape, join),
         None => {
-            shape.parents(task).filter(|&parent| workflow.task_state(parent) != TaskState::Completed).count()
-                as u32
+            shape.parents(task).filter(|&parent| !shape.is_done(workflow.task_state(parent))).count() as u32
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A failed workflow runs again: what failed, and what was cancelled behind it.
 
 use super::finish::{annotate, finish_if_done};
+use super::flow;
 use crate::engine::agenda::deadline_key;
 use crate::engine::extras::{Extra, Timeout};
 use crate::engine::notes::NoteKind;
 use crate::engine::report::{Event, Report};
 use crate::engine::runs::Run;
+use crate::engine::shape::Shape;
 use crate::engine::space::Space;
 use crate::engine::state::{TaskState, WorkflowState};
 use crate::engine::tries::Tried;
@@ -26,23 +28,11 @@ pub(super) fn rerun(
         space.archive.remove(&finished);
     }
     let again = again(space, slot, only);
+    let mut reopened = 0;
     for &index in &again {
-        let task = TaskRef { slot, index };
-        annotate(space, task, NoteKind::Error, None);
-        let mut at = space.open(task);
-        let run = at.run();
-        if at.state() == TaskState::Failed {
-            at.bury(&run);
-        }
-        if run.attempt > 0 {
-            at.workers.forget(run.worker);
-        }
-        at.set_tried(Tried::default());
-        at.mark(MARK_VOID, false);
-        at.set_run(Run::NONE);
-        at.move_to(TaskState::Waiting);
+        reopened += u32::from(start_over(space, TaskRef { slot, index }));
     }
-    space.workflows.at_mut(slot).reopen(again.len() as u32);
+    space.workflows.at_mut(slot).reopen(reopened);
     space.reword(slot, |workflow| workflow.set_state(WorkflowState::Running));
     let extra = space.extra(slot).clone();
     if let Some(timeout) = extra.timeout {
@@ -51,10 +41,15 @@ pub(super) fn rerun(
         space.extras.set(slot, Extra { timeout: Some(timeout), ..extra });
         space.agenda.deadlines.insert(deadline_key(deadline, slot));
     }
+    count_parents(space, slot);
     for index in again {
         let (workflow, blueprint) = space.workflow(slot);
-        if open_parents(workflow, &blueprint.shape, index) == 0 {
-            space.open(TaskRef { slot, index }).open_gate(now, report);
+        let waits = workflow.task_state(index) == TaskState::Waiting;
+        if waits && open_parents(workflow, &blueprint.shape, index) == 0 {
+            let task = TaskRef { slot, index };
+            if !flow::decide(space, task, now, report) {
+                flow::ended(space, slot, vec![index], now, report);
+            }
         }
     }
     report.events.add(Event::WorkflowRetried);
@@ -62,25 +57,74 @@ pub(super) fn rerun(
     finish_if_done(space, slot, now, report);
 }
 
-/// The tasks that run again: the failed ones, or the only one, and those cancelled ones that do not
-/// lie behind a failed task which stays as it is.
+/// A task is as if it had never been handed out. Says whether it had ended.
+fn start_over(space: &mut Space, task: TaskRef) -> bool {
+    annotate(space, task, NoteKind::Error, None);
+    annotate(space, task, NoteKind::Result, None);
+    let mut at = space.open(task);
+    let run = at.run();
+    let before = at.state();
+    match before {
+        TaskState::Waiting => return false,
+        TaskState::Ready => at.leave_ready(&run),
+        TaskState::Delayed => at.leave_delayed(&run),
+        TaskState::Failed => at.bury(&run),
+        TaskState::Running | TaskState::Completed | TaskState::Skipped | TaskState::Cancelled => {}
+    }
+    if run.attempt > 0 {
+        at.workers.forget(run.worker);
+    }
+    at.set_tried(Tried::default());
+    at.mark(MARK_VOID, false);
+    at.set_run(Run::NONE);
+    at.move_to(TaskState::Waiting);
+    before.is_final()
+}
+
+/// Where children wait for ends rather than completions, what had ended is waited for again.
+fn count_parents(space: &mut Space, slot: Slot) {
+    let workflow = space.workflows.at_mut(slot);
+    let shape = &space.blueprints.get(workflow.blueprint()).shape;
+    for task in shape.indexes().filter(|_| shape.is_flow()) {
+        if let Some(join) = shape.join_of(task) {
+            let open = shape.parents(task).filter(|&parent| !shape.is_done(workflow.task_state(parent)));
+            let open = open.count() as u32;
+            workflow.set_counter(shape, join, open);
+        }
+    }
+}
+
+/// The tasks that start over: the failures that failed the workflow, or the only one; what was
+/// cancelled; and all that lies behind these, but for what is running. What lies behind a failure
+/// that stays, and is not one that the workflow bears, stays too.
 fn again(space: &Space, slot: Slot, only: Option<TaskIndex>) -> Vec<TaskIndex> {
     let (workflow, blueprint) = space.workflow(slot);
     let shape = &blueprint.shape;
-    let stays = |index: TaskIndex| {
-        workflow.task_state(index) == TaskState::Failed && only.is_some_and(|only| only != index)
+    let fatal = |index: TaskIndex| workflow.task_state(index) == TaskState::Failed && shape.is_fatal(index);
+    let barred = behind(shape, |index| only.is_some_and(|only| only != index) && fatal(index));
+    let begins = |index: TaskIndex| match workflow.task_state(index) {
+        TaskState::Failed => only.map_or_else(|| fatal(index), |only| only == index),
+        TaskState::Cancelled => true,
+        _ => false,
     };
-    let mut barred = vec![false; shape.len()];
-    let mut front: Vec<TaskIndex> = shape.indexes().filter(|&index| stays(index)).collect();
-    front.iter().for_each(|index| barred[index.at()] = true);
+    let again = behind(shape, |index| begins(index) && !barred[index.at()]);
+    let starts_over = |index: &TaskIndex| {
+        again[index.at()] && !barred[index.at()] && workflow.task_state(*index) != TaskState::Running
+    };
+    shape.indexes().filter(starts_over).collect()
+}
+
+/// These tasks and all that come after them.
+fn behind(shape: &Shape, these: impl Fn(TaskIndex) -> bool) -> Vec<bool> {
+    let mut front: Vec<TaskIndex> = shape.indexes().filter(|&index| these(index)).collect();
+    let mut found = vec![false; shape.len()];
+    front.iter().for_each(|index| found[index.at()] = true);
     while let Some(index) = front.pop() {
         for child in shape.children(index) {
-            if !std::mem::replace(&mut barred[child.at()], true) {
+            if !std::mem::replace(&mut found[child.at()], true) {
                 front.push(child);
             }
         }
     }
-    let ended =
-        |index: &TaskIndex| matches!(workflow.task_state(*index), TaskState::Failed | TaskState::Cancelled);
-    shape.indexes().filter(ended).filter(|index| !barred[index.at()]).collect()
+    found
 }

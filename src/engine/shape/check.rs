@@ -1,7 +1,8 @@
 //! From drafts and files to shapes: everything that must be true of a DAG.
 
-use super::Shape;
+use super::{Flow, Shape};
 use crate::engine::draft::{Draft, Invalid};
+use crate::engine::edge::On;
 use crate::engine::limits::{MAX_EDGES, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_TASKS, Settings};
 use crate::engine::options::TaskOptions;
 use crate::engine::restore::Impossible;
@@ -23,7 +24,7 @@ impl Shape {
     pub fn check(draft: &Draft<'_>, settings: &Settings) -> Result<Checked, Invalid> {
         Shape::check_sizes(draft, settings)?;
         let count = draft.tasks.len();
-        let edges = resolve_edges(draft, settings.max_edges)?;
+        let Edges { pairs: edges, conditions } = resolve_edges(draft, settings.max_edges)?;
         let (types, type_of) = distinct(draft.tasks.iter().map(|task| task.type_name.as_bytes()));
         let (options, option_of) = distinct_options(draft.tasks.iter().map(|task| task.options));
         let shape = Shape::assemble(
@@ -33,6 +34,7 @@ impl Shape {
             &type_of,
             options,
             &option_of,
+            Flow { conditions, goes_on: draft.goes_on },
         );
         match shape.find_cycle() {
             None => Ok(Checked { shape, types: types.into_iter().map(Box::from).collect() }),
@@ -44,12 +46,13 @@ impl Shape {
     }
 
     /// A shape from a file: names, for each task the place of its type, options, and edges as
-    /// (parent, child). It is checked as a draft is.
+    /// (parent, child, condition). It is checked as a draft is.
     pub fn rebuild(
         names: &[&[u8]],
         type_of: &[u32],
         options: &[TaskOptions],
-        mut edges: Vec<(u32, u32)>,
+        mut edges: Vec<(u32, u32, On)>,
+        goes_on: bool,
     ) -> Result<Shape, Impossible> {
         let count = names.len();
         if count == 0 || count > MAX_TASKS || edges.len() > MAX_EDGES {
@@ -62,14 +65,16 @@ impl Shape {
             return Err(Impossible("two tasks of one name"));
         }
         let known = |task: u32| (task as usize) < count;
-        if edges.iter().any(|&(parent, child)| parent == child || !known(parent) || !known(child)) {
+        if edges.iter().any(|&(parent, child, _)| parent == child || !known(parent) || !known(child)) {
             return Err(Impossible("an edge between tasks that are not there"));
         }
-        edges.sort_unstable();
-        edges.dedup();
+        edges.sort_unstable_by_key(|&(parent, child, _)| (parent, child));
+        edges.dedup_by_key(|&mut (parent, child, _)| (parent, child));
+        let Edges { pairs: edges, conditions } = apart(edges);
         let (options, option_of) = distinct_options(options.iter().copied());
         let name = |index: usize, out: &mut Vec<u8>| out.extend_from_slice(names[index]);
-        let shape = Shape::assemble(count, name, &edges, type_of, options, &option_of);
+        let shape =
+            Shape::assemble(count, name, &edges, type_of, options, &option_of, Flow { conditions, goes_on });
         if shape.find_cycle().is_some() {
             return Err(Impossible("tasks that wait for each other"));
         }
@@ -142,40 +147,69 @@ impl Shape {
     }
 }
 
-/// All edges of a draft as (parent, child), sorted and distinct.
-fn resolve_edges(draft: &Draft<'_>, max: u64) -> Result<Vec<(u32, u32)>, Invalid> {
+/// Edges as (parent, child), and the condition of each unless all ask for success.
+struct Edges {
+    pairs: Vec<(u32, u32)>,
+    conditions: Vec<On>,
+}
+
+/// Edges, and their conditions unless all ask for success.
+fn apart(edges: Vec<(u32, u32, On)>) -> Edges {
+    let plain = edges.iter().all(|edge| edge.2 == On::Success);
+    let conditions = if plain { Vec::new() } else { edges.iter().map(|edge| edge.2).collect() };
+    Edges { pairs: edges.into_iter().map(|(parent, child, _)| (parent, child)).collect(), conditions }
+}
+
+/// All edges of a draft as (parent, child), sorted and distinct, and their conditions. An edge that is
+/// written from both ends has the condition that the child names.
+fn resolve_edges(draft: &Draft<'_>, max: u64) -> Result<Edges, Invalid> {
     let name = |index: usize| draft.tasks[index].name.as_ref();
     let places = Places::of(draft.tasks.len(), |index| name(index).as_bytes());
     let places = places.map_err(|twice| Invalid::DuplicateName { task: name(twice).to_owned() })?;
     let find = |wanted: &str| places.find(wanted.as_bytes());
-    let mut edges = Vec::new();
+    let mut edges: Vec<Edge> = Vec::new();
     for (index, task) in draft.tasks.iter().enumerate() {
         let me = index as u32;
-        for parent in &task.parents {
+        for (at, parent) in task.parents.iter().enumerate() {
             let place = find(parent).ok_or_else(|| Invalid::UnknownParent {
                 task: task.name.to_string(),
                 parent: parent.to_string(),
             })?;
-            edges.push((place, me));
+            edges.push((place, me, Some(task.conditions.get(at).copied().unwrap_or_default())));
         }
         for child in &task.children {
             let place = find(child).ok_or_else(|| Invalid::UnknownChild {
                 task: task.name.to_string(),
                 child: child.to_string(),
             })?;
-            edges.push((me, place));
+            edges.push((me, place, None));
         }
     }
-    if let Some(&(me, _)) = edges.iter().find(|(parent, child)| parent == child) {
+    if let Some(&(me, ..)) = edges.iter().find(|(parent, child, _)| parent == child) {
         return Err(Invalid::SelfEdge { task: name(me as usize).to_owned() });
     }
-    edges.sort_unstable();
-    edges.dedup();
+    // Those with a condition come first among those between the same tasks.
+    edges.sort_unstable_by_key(|&(parent, child, on)| (parent, child, on.is_none(), on.map(|on| on as u8)));
+    let same = |one: &Edge, other: &Edge| (one.0, one.1) == (other.0, other.1);
+    if let Some(pair) = edges
+        .windows(2)
+        .find(|pair| same(&pair[0], &pair[1]) && pair[1].2.is_some() && pair[0].2 != pair[1].2)
+    {
+        let (parent, task, _) = pair[0];
+        return Err(Invalid::TwoConditions {
+            task: name(task as usize).to_owned(),
+            parent: name(parent as usize).to_owned(),
+        });
+    }
+    edges.dedup_by(|later, first| same(later, first));
     if edges.len() as u64 > max {
         return Err(Invalid::TooManyEdges { max });
     }
-    Ok(edges)
+    Ok(apart(edges.into_iter().map(|(parent, child, on)| (parent, child, on.unwrap_or_default())).collect()))
 }
+
+/// An edge as (parent, child), and its condition when the child names it.
+type Edge = (u32, u32, Option<On>);
 
 /// From names of tasks to their places.
 struct Places<F> {

@@ -19,8 +19,10 @@ mod check;
 
 pub use check::{Checked, distinct};
 
+use super::edge::On;
 use super::options::TaskOptions;
 use super::packed;
+use super::state::TaskState;
 use super::units::TaskIndex;
 
 /// The numbers of a shape, as narrow as they can be.
@@ -49,6 +51,20 @@ pub struct Shape {
     names: Box<[u8]>,
     words: Words,
     options: Box<[TaskOptions]>,
+    /// The condition of each edge in the order of `children`, or nothing when all ask for success.
+    conditions: Box<[On]>,
+    /// A failure does not stop what does not depend on it.
+    goes_on: bool,
+    flow: bool,
+}
+
+/// What is said of how a workflow flows beyond its edges.
+#[derive(Clone, Debug, Default)]
+pub struct Flow {
+    /// The condition of each edge, or nothing when all ask for success.
+    pub conditions: Vec<On>,
+    /// A failure does not stop what does not depend on it.
+    pub goes_on: bool,
 }
 
 /// No counter: the task has at most one parent.
@@ -63,6 +79,7 @@ impl Shape {
         type_of: &[u32],
         options: Vec<TaskOptions>,
         option_of: &[u32],
+        flow: Flow,
     ) -> Shape {
         let mut names = Vec::new();
         packed::write(&mut names, count, &mut name);
@@ -113,7 +130,9 @@ impl Shape {
         if !options.is_empty() {
             words.extend_from_slice(option_of);
         }
+        let tolerant = options.iter().any(|options| options.tolerated);
         Shape {
+            flow: flow.goes_on || !flow.conditions.is_empty() || tolerant,
             tasks: count as u32,
             edges: edges.len() as u32,
             joins: joins as u32,
@@ -129,7 +148,93 @@ impl Shape {
                 Words::Wide(words.into())
             },
             options: options.into(),
+            conditions: flow.conditions.into(),
+            goes_on: flow.goes_on,
         }
+    }
+
+    /// Whether a failure does not stop what does not depend on it.
+    pub fn goes_on(&self) -> bool {
+        self.goes_on
+    }
+
+    /// Whether an edge asks for anything but success.
+    pub fn has_conditions(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Whether a task can end otherwise than by completing without the workflow being stopped. Then
+    /// children wait until their parents have ended; otherwise, which is faster, until they have
+    /// completed.
+    pub fn is_flow(&self) -> bool {
+        self.flow
+    }
+
+    /// Whether children need not wait for a task in this state.
+    pub fn is_done(&self, state: TaskState) -> bool {
+        if self.is_flow() { state.is_final() } else { state == TaskState::Completed }
+    }
+
+    /// The condition of the edge between two tasks, which must be there.
+    pub fn condition(&self, parent: TaskIndex, child: TaskIndex) -> On {
+        if self.conditions.is_empty() {
+            return On::Success;
+        }
+        let n = self.len();
+        let start = self.words.at(n + parent.at()) as usize;
+        let end = self.words.at(n + parent.at() + 1) as usize;
+        // The children of a task are in order.
+        let (mut low, mut high) = (start, end);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.words.at(2 * n + 1 + middle) < child.0 {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        self.conditions[low]
+    }
+
+    /// Whether some child asks for the failure of this task: then that is handled.
+    pub fn handles_failure(&self, task: TaskIndex) -> bool {
+        !self.conditions.is_empty()
+            && self.children(task).any(|child| self.condition(task, child) == On::Failure)
+    }
+
+    /// Whether the failure of a task fails the workflow.
+    pub fn is_fatal(&self, task: TaskIndex) -> bool {
+        !self.options(task).tolerated && !self.handles_failure(task)
+    }
+
+    /// The tasks that a failure or a cancellation leaves: those with an edge that asks for failure or
+    /// for any end, and what comes behind them. O(tasks + edges); nothing when there is no such edge.
+    pub fn survivors(&self) -> Vec<bool> {
+        if self.conditions.is_empty() {
+            return Vec::new();
+        }
+        let mut left = vec![false; self.len()];
+        let mut front = Vec::new();
+        for parent in self.indexes() {
+            for child in self.children(parent) {
+                let stays = self.condition(parent, child) != On::Success;
+                if stays && !std::mem::replace(&mut left[child.at()], true) {
+                    front.push(child);
+                }
+            }
+        }
+        while let Some(task) = front.pop() {
+            for child in self.children(task) {
+                if !std::mem::replace(&mut left[child.at()], true) {
+                    front.push(child);
+                }
+            }
+        }
+        left
+    }
+
+    /// Whether one task is among the [`Shape::survivors`].
+    pub fn survives(&self, task: TaskIndex) -> bool {
+        self.survivors().get(task.at()).is_some_and(|&left| left)
     }
 
     /// Number of tasks.
@@ -226,7 +331,7 @@ impl Shape {
             Words::Narrow(words) => words.len() * 2,
             Words::Wide(words) => words.len() * 4,
         };
-        self.names.len() + words + self.options.len() * size_of::<TaskOptions>()
+        self.names.len() + words + self.options.len() * size_of::<TaskOptions>() + self.conditions.len()
     }
 }
 

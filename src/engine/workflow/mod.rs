@@ -155,9 +155,10 @@ impl Workflow {
         self.priority_flags = self.priority_flags & !PAUSED | if paused { PAUSED } else { 0 };
     }
 
-    /// Whether tasks of it may become ready, as far as it is concerned.
+    /// Whether tasks of it may become ready, as far as it is concerned. In one that was stopped that
+    /// is what a failure or a cancellation leaves; all else has ended.
     pub fn is_live(&self) -> bool {
-        self.state() == WorkflowState::Running && !self.paused()
+        !self.paused()
     }
 
     /// The word users see for its state, as a place in [`super::state::WORKFLOW_WORDS`].

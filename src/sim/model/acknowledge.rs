@@ -90,7 +90,7 @@ impl Model {
         }
         self.one_by_one(&list, |model, place, index, _| {
             let workflow = &mut model.workflows[place];
-            let stop = workflow.is_stopped();
+            let stop = workflow.is_stopped() && !workflow.survives(index);
             let task = &workflow.tasks[index];
             if !matches!(task.state, State::Running | State::Ready) || task.spent {
                 model.note_spent(place, index, "EXTEND with a spent token");

@@ -38,7 +38,7 @@ impl Model {
         let usual = self.in_force("default-max-attempts", moment.settings);
         self.worker_of(place, index).failures += 1;
         let workflow = &mut self.workflows[place];
-        let live = workflow.is_live();
+        let live = workflow.wants(index);
         let task = &mut workflow.tasks[index];
         task.failures += 1;
         task.error = error;
@@ -79,7 +79,7 @@ impl Model {
         let usual = self.in_force("default-max-deliveries", moment.settings);
         self.worker_of(place, index).lost += 1;
         let workflow = &mut self.workflows[place];
-        let live = workflow.is_live();
+        let live = workflow.wants(index);
         let task = &mut workflow.tasks[index];
         task.lost += 1;
         self.happened.extend((!live).then_some("a delivery lost in a failed workflow"));
@@ -104,9 +104,11 @@ impl Model {
         task.end(State::Failed, time);
         self.kinds.get_mut(&task.kind).expect("its type was pushed").failed += 1;
         self.events.insert("task.failed");
-        if live {
+        let workflow = &self.workflows[place];
+        if live && workflow.is_fatal(index) && !workflow.goes_on {
             self.fail_workflow(place, now);
         }
+        self.advance(place, now);
         self.settle(place, now);
     }
 

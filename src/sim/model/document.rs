@@ -1,10 +1,11 @@
 //! A workflow document, read with a general JSON parser and checked rule by rule.
 
 use super::arguments::TEN_YEARS;
+use super::flow::On;
 use super::options::{self, Options};
 use super::{Moment, Refusal};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A task of a document.
 pub struct DocumentTask {
@@ -13,6 +14,10 @@ pub struct DocumentTask {
     pub payload: Vec<u8>,
     pub options: Options,
     pub parents: Vec<usize>,
+    /// When the edge from each of these holds.
+    pub ons: Vec<On>,
+    /// Its failure does not fail the workflow.
+    pub tolerated: bool,
 }
 
 /// A checked document.
@@ -20,14 +25,18 @@ pub struct Document {
     pub name: Vec<u8>,
     pub priority: Option<u64>,
     pub timeout_ms: Option<u64>,
+    /// A failure does not stop what does not depend on it.
+    pub goes_on: bool,
     pub tasks: Vec<DocumentTask>,
 }
 
 /// The fields of an object of a document.
 pub type Object = BTreeMap<String, Box<RawValue>>;
 
-const FIELDS: [&str; 7] = ["name", "priority", "tasks", "defaults", "timeout_ms", "workflow", "workflowid"];
-const TASK_FIELDS: [&str; 14] = [
+const FIELDS: [&str; 8] =
+    ["fail_fast", "name", "priority", "tasks", "defaults", "timeout_ms", "workflow", "workflowid"];
+const TASK_FIELDS: [&str; 15] = [
+    "on_failure",
     "name",
     "type",
     "payload",
@@ -54,7 +63,7 @@ pub fn is_oversized(source: &[u8], moment: &Moment<'_>) -> bool {
     let tasks = top.and_then(|top| field::<Vec<Object>>(&top, "tasks").ok()?);
     let tasks: Vec<Object> =
         tasks.unwrap_or_default().into_iter().filter_map(|task| lowercase(task, &TASK_FIELDS).ok()).collect();
-    let names = |task, list| field::<Option<Vec<String>>>(task, list).ok().flatten().flatten();
+    let names = |task, list| field::<Option<Vec<Box<RawValue>>>>(task, list).ok().flatten().flatten();
     let names: usize = tasks
         .iter()
         .flat_map(|task| [names(task, "parents"), names(task, "children")])
@@ -95,25 +104,53 @@ pub fn read(source: &[u8], moment: &Moment<'_>) -> Result<Document, Refusal> {
             return Err("LIMIT");
         }
         let kind: String = field(task, "type")?.unwrap_or_default();
-        let parents = (0..objects.len()).filter(|&parent| edges.contains(&(parent, index)));
+        let parents: Vec<usize> =
+            (0..objects.len()).filter(|&parent| edges.contains_key(&(parent, index))).collect();
+        let on_failure: Option<Option<String>> = field(task, "on_failure")?;
+        let tolerated = match on_failure.flatten().as_deref() {
+            None | Some("fail") => false,
+            Some("continue") => true,
+            Some(_) => return Err("INVALID"),
+        };
         tasks.push(DocumentTask {
             name: names[index].clone().into_bytes(),
             kind: kind.into_bytes(),
             payload,
             options: Options { priority: priority(task)?, ..options::read(task, &defaults)? },
-            parents: parents.collect(),
+            ons: parents.iter().map(|&parent| edges[&(parent, index)]).collect(),
+            parents,
+            tolerated,
         });
     }
     if has_cycle(&tasks) {
         return Err("INVALID");
     }
     let name: Option<String> = field(&top, "name")?;
+    let fail_fast: Option<Option<bool>> = field(&top, "fail_fast")?;
     Ok(Document {
         name: name.unwrap_or_default().into_bytes(),
         priority: priority(&top)?,
         timeout_ms: options::ranged(&top, "timeout_ms", 1, TEN_YEARS)?,
+        goes_on: fail_fast.flatten() == Some(false),
         tasks,
     })
+}
+
+/// A parent as it is written: a name, or an object with the name and the condition.
+fn read_parent(raw: &RawValue) -> Result<(String, On), Refusal> {
+    if let Ok(name) = serde_json::from_str(raw.get()) {
+        return Ok((name, On::Success));
+    }
+    let object: Object = serde_json::from_str(raw.get()).map_err(|_| "INVALID")?;
+    let object = lowercase(object, &["task", "on"])?;
+    let on: Option<Option<String>> = field(&object, "on")?;
+    let on = match on.flatten().as_deref() {
+        None | Some("success") => On::Success,
+        Some("failure") => On::Failure,
+        Some("always") => On::Always,
+        Some(_) => return Err("INVALID"),
+    };
+    Ok((field(&object, "task")?.ok_or("INVALID")?, on))
 }
 
 /// Fields under their own names, whichever of the two spellings they have.
@@ -149,21 +186,31 @@ fn payload(task: &Object) -> Result<Vec<u8>, Refusal> {
 }
 
 /// Every edge, from parent to child, once however often it was written.
-fn edges(objects: &[Object], names: &[String]) -> Result<BTreeSet<(usize, usize)>, Refusal> {
-    let mut edges = BTreeSet::new();
+fn edges(objects: &[Object], names: &[String]) -> Result<BTreeMap<(usize, usize), On>, Refusal> {
+    let mut edges = BTreeMap::new();
     for (index, task) in objects.iter().enumerate() {
-        for (list, is_parent) in [("parents", true), ("children", false)] {
-            let others: Option<Vec<String>> = field(task, list)?;
-            for other in others.unwrap_or_default() {
-                let other = names.iter().position(|name| *name == other).ok_or("INVALID")?;
-                if other == index {
-                    return Err("INVALID");
-                }
-                edges.insert(if is_parent { (other, index) } else { (index, other) });
+        let parents: Option<Option<Vec<Box<RawValue>>>> = field(task, "parents")?;
+        for parent in parents.flatten().unwrap_or_default() {
+            let (parent, on) = read_parent(&parent)?;
+            let parent = other_task(&parent, index, names)?;
+            if *edges.entry((parent, index)).or_insert(on) != on {
+                return Err("INVALID");
             }
         }
     }
+    // A child that does not say otherwise runs on success.
+    for (index, task) in objects.iter().enumerate() {
+        let children: Option<Option<Vec<String>>> = field(task, "children")?;
+        for child in children.flatten().unwrap_or_default() {
+            edges.entry((index, other_task(&child, index, names)?)).or_insert(On::Success);
+        }
+    }
     Ok(edges)
+}
+
+/// The task of that name, which is not this one.
+fn other_task(name: &str, index: usize, names: &[String]) -> Result<usize, Refusal> {
+    names.iter().position(|other| other == name).filter(|&other| other != index).ok_or("INVALID")
 }
 
 /// Takes away tasks without open parents until there are none; what is left has a cycle.

@@ -41,9 +41,11 @@ impl Model {
 
     /// A task whose attempt came to nothing: ready again, or cancelled in a failed workflow.
     pub fn back_to_ready(&mut self, place: usize, index: usize, now: u64) {
-        if self.workflows[place].is_stopped() {
-            let time = self.workflows[place].not_before_push(now);
-            self.workflows[place].tasks[index].end(State::Cancelled, time);
+        let workflow = &mut self.workflows[place];
+        if workflow.is_stopped() && !workflow.survives(index) {
+            let time = workflow.not_before_push(now);
+            workflow.tasks[index].end(State::Cancelled, time);
+            self.advance(place, now);
             self.settle(place, now);
         } else {
             self.make_ready(place, index, now);
@@ -52,13 +54,13 @@ impl Model {
 
     /// Opens the gates of the tasks of a workflow whose parents are done.
     pub fn advance(&mut self, place: usize, now: u64) {
-        if self.workflows[place].paused || self.workflows[place].is_stopped() {
-            return;
-        }
+        self.skip(place, now);
         for index in 0..self.workflows[place].tasks.len() {
-            let tasks = &self.workflows[place].tasks;
-            let done = |&parent: &usize| tasks[parent].state == State::Completed;
-            if tasks[index].state == State::Waiting && tasks[index].parents.iter().all(done) {
+            let workflow = &self.workflows[place];
+            let waits = workflow.tasks[index].state == State::Waiting && !workflow.paused;
+            if waits && workflow.wants(index) && workflow.parents_are_done(index) {
+                let stopped = workflow.is_stopped();
+                self.note_if(stopped, "a task that starts in a stopped workflow");
                 self.open_gate(place, index, now);
             }
         }
@@ -77,11 +79,14 @@ impl Model {
         let delayed = workflow.tasks.iter().any(|task| task.state == State::Delayed);
         self.happened.extend(delayed.then_some("a delayed task that is cancelled"));
         workflow.paused = false;
-        for task in &mut workflow.tasks {
-            if matches!(task.state, State::Waiting | State::Delayed | State::Ready) {
+        for index in 0..workflow.tasks.len() {
+            let survives = workflow.survives(index);
+            let task = &mut workflow.tasks[index];
+            if matches!(task.state, State::Waiting | State::Delayed | State::Ready) && !survives {
                 task.end(State::Cancelled, time);
             }
         }
+        self.advance(place, now);
     }
 
     /// Notes the end of a workflow, if this was it: nothing of it runs any more and nothing will. It
@@ -91,9 +96,11 @@ impl Model {
         if workflow.finished.is_some() || workflow.tasks.iter().any(|task| task.is_open()) {
             return;
         }
-        let left = !workflow.is_stopped() && workflow.has_failed_task();
-        self.happened.extend(left.then_some("a workflow that fails again by a task that was left"));
-        workflow.failed |= workflow.cancelled.is_none() && workflow.has_failed_task();
+        let fatal = (0..workflow.tasks.len())
+            .any(|index| workflow.tasks[index].state == State::Failed && workflow.is_fatal(index));
+        let left = !workflow.is_stopped() && fatal;
+        self.happened.extend(left.then_some("a workflow that fails at its end"));
+        workflow.failed |= workflow.cancelled.is_none() && fatal;
         workflow.paused = false;
         workflow.finished = Some(workflow.not_before_push(now));
         self.events.insert(match workflow.state() {

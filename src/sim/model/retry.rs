@@ -24,13 +24,8 @@ impl Model {
         if !workflow.failed || named.is_some_and(|index| !has_failed(index)) {
             return Ok(Tree::Int(0));
         }
-        let again: Vec<bool> = (0..workflow.tasks.len())
-            .map(|index| match workflow.tasks[index].state {
-                State::Failed => named.is_none_or(|named| named == index),
-                State::Cancelled => !workflow.is_behind_another_failure(index, named),
-                _ => false,
-            })
-            .collect();
+        let again: Vec<bool> =
+            (0..workflow.tasks.len()).map(|index| workflow.starts_over(index, named)).collect();
         let stay =
             workflow.tasks.iter().zip(&again).filter(|(_, again)| !**again).map(|(task, _)| task.state);
         let stay: Vec<State> = stay.collect();
@@ -41,6 +36,12 @@ impl Model {
         self.happened.extend((!again.contains(&true)).then_some("a retry of nothing"));
         for (task, again) in workflow.tasks.iter_mut().zip(again) {
             if again {
+                self.happened.extend(match task.state {
+                    State::Completed => Some("a completed task that starts over"),
+                    State::Skipped => Some("a skipped task that starts over"),
+                    State::Ready | State::Delayed => Some("a task that was about to run and starts over"),
+                    _ => None,
+                });
                 task.state = State::Waiting;
                 (task.attempts, task.failures, task.lost) = (0, 0, 0);
                 (task.worker, task.nonce, task.spent) = (None, None, false);
@@ -60,23 +61,35 @@ impl Model {
 }
 
 impl Workflow {
-    /// Whether a task that failed, and is not the one that is retried, comes before this one. Without a
-    /// name all failed ones are retried, and nothing is behind another.
-    fn is_behind_another_failure(&self, index: usize, retried: Option<usize>) -> bool {
-        if retried.is_none() {
+    /// Whether a task starts over: it, or one before it, failed the workflow or was cancelled. What is
+    /// running goes on, and what lies behind a failure that is not retried stays as it is.
+    fn starts_over(&self, index: usize, named: Option<usize>) -> bool {
+        let failed_it = |index: usize| self.tasks[index].state == State::Failed && self.is_fatal(index);
+        let mut line = self.before(index);
+        line.push(index);
+        let stays = |index: usize| named.is_some_and(|named| named != index) && failed_it(index);
+        if self.tasks[index].state == State::Running || line.iter().any(|&index| stays(index)) {
             return false;
         }
-        let (mut seen, mut next) = (vec![false; self.tasks.len()], vec![index]);
+        line.iter().any(|&index| match (self.tasks[index].state, named) {
+            (State::Cancelled, _) => true,
+            (State::Failed, Some(named)) => named == index,
+            (State::Failed, None) => self.is_fatal(index),
+            _ => false,
+        })
+    }
+
+    /// All tasks before one.
+    fn before(&self, index: usize) -> Vec<usize> {
+        let (mut found, mut next) = (Vec::new(), vec![index]);
         while let Some(index) = next.pop() {
             for &parent in &self.tasks[index].parents {
-                if self.tasks[parent].state == State::Failed && Some(parent) != retried {
-                    return true;
-                }
-                if !std::mem::replace(&mut seen[parent], true) {
+                if !found.contains(&parent) {
+                    found.push(parent);
                     next.push(parent);
                 }
             }
         }
-        false
+        found
     }
 }

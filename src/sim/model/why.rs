@@ -28,8 +28,10 @@ impl Model {
 
     fn why_workflow(&self, place: usize) -> Tree {
         let workflow = &self.workflows[place];
-        let holds =
-            |&index: &usize| workflow.tasks[index].is_open() && workflow.open_parents(index).is_empty();
+        let holds = |&index: &usize| match workflow.tasks[index].state {
+            State::Waiting => workflow.open_parents(index).is_empty(),
+            _ => workflow.tasks[index].is_open(),
+        };
         let holding: Vec<usize> = (0..workflow.tasks.len()).filter(holds).collect();
         let tasks = holding.iter().take(SHOWN).map(|&index| self.why_task(place, index));
         let pauses = names([(workflow.paused, "workflow"), (self.paused && workflow.is_live(), "space")]);
@@ -129,7 +131,8 @@ impl Workflow {
         if !self.failed {
             return None;
         }
-        let task = || self.tasks.iter().find(|task| task.state == State::Failed)?.error.clone();
+        let failed_it = |&index: &usize| self.tasks[index].state == State::Failed && self.is_fatal(index);
+        let task = || self.tasks[(0..self.tasks.len()).find(failed_it)?].error.clone();
         self.error().or_else(task)
     }
 }
