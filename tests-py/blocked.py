@@ -1,4 +1,4 @@
-"""Clients that wait in WF.CLAIM ... BLOCK, each on a connection of its own.
+"""Clients that wait in WF.CLAIM or WF.WAIT ... BLOCK, each on a connection of its own.
 
 A `Queue` sees to it that its clients arrive at the server one after the other, and ends what is
 left of them. A `Waiter` knows what its client was given, if anything yet.
@@ -17,7 +17,7 @@ BLOCK_MS = 60_000
 
 
 class Waiter:
-    """One client and the claim it sent."""
+    """One client and what it sent."""
 
     def __init__(self, connection: Connection, client_id: int, name: str):
         self.connection = connection
@@ -63,6 +63,15 @@ class Queue:
 
     def join(self, *options: Any, resp: int = 3, db: int = 0, block: int = BLOCK_MS, key: Text | None = None) -> Waiter:
         """One more client that claims with `options`; returns once it waits."""
+        name = f"waiter-{self._arrivals + 1}"
+        return self.sends("WF.CLAIM", self._key if key is None else key, name, "BLOCK", block, *options, resp=resp, db=db)
+
+    def awaits(self, *ids: Any, block: int = BLOCK_MS, key: Text | None = None, **how: int) -> Waiter:
+        """One more client that waits for workflows to end; returns once it waits."""
+        return self.sends("WF.WAIT", self._key if key is None else key, *ids, "BLOCK", block, **how)
+
+    def sends(self, *command: Any, resp: int = 3, db: int = 0) -> Waiter:
+        """One more client that sends `command`; returns once it waits."""
         self._arrivals += 1
         name = f"waiter-{self._arrivals}"
         pool = self._server.client(resp, db=db)
@@ -71,7 +80,7 @@ class Queue:
         connection.send_command("CLIENT", "ID")
         waiter = Waiter(connection, connection.read_response(), name)
         before = self.blocked()
-        connection.send_command("WF.CLAIM", self._key if key is None else key, name, "BLOCK", block, *options)
+        connection.send_command(*command)
         self._server.wait_until(lambda: self.blocked() == before + 1, what=f"{name} to wait")
         return waiter
 

@@ -31,6 +31,7 @@ def live(server: Server, space: Space) -> None:
     _pause(space)
     _recover(space)
     _delete(space)
+    _define(space)
     _wait(server, space)
     _flow(space)
 
@@ -110,6 +111,17 @@ def _delete(space: Space) -> None:
     gone = [space.push(diamond()), space.push(single("shape that goes"), "ID", "gone")]
     space.claim("w", "COUNT", 3, "LEASE", HOUR)
     assert space.delete(*gone) == 2
+
+
+def _define(space: Space) -> None:
+    """Some defined for the first time, some again, one removed; what is started stays as it is."""
+    space.define("nightly", {**chain(3, type="defined", payload={"n": 1}), "priority": 7, "timeout_ms": 9 * HOUR})
+    space.define(BINARY, single(type="defined", delay_ms=HOUR, payload="later"))
+    space.define("gone", loose(2, type="defined"))
+    for name in ("nightly", "nightly", BINARY, "gone"):
+        space.start(name, "INPUT", BINARY, "RETAIN", HOUR)
+    space.start("nightly", "PAUSED", "PRIORITY", 3)
+    assert space.undefine("gone", "never defined") == 1
 
 
 def _wait(server: Server, space: Space) -> None:

@@ -67,6 +67,22 @@ class Space:
         assert reply is not None, "a workflow with this id exists"
         return text(reply)
 
+    def define(self, name: Text, document: Document | Text) -> int:
+        """The version of the definition."""
+        return self.call("DEFINE", name, json.dumps(document) if isinstance(document, dict) else document)
+
+    def start(self, name: Text, *options: Any) -> str:
+        """The id of the workflow, which must not have been there already."""
+        reply = self.call("START", name, *options)
+        assert reply is not None, "a workflow with this id exists"
+        return text(reply)
+
+    def undefine(self, *names: Text) -> int:
+        return self.call("UNDEFINE", *names)
+
+    def definitions(self, *options: Any) -> list[dict[str, Any]]:
+        return plain(self.call("DEFINITIONS", *options))
+
     def claim(self, worker: Text, *options: Any) -> list[Task]:
         return [read_task(task) for task in self.call("CLAIM", worker, *options)]
 

@@ -20,6 +20,10 @@ TOKEN = "1-0-00000000"
 # One well-formed call of every command, without the key.
 CALLS: dict[str, list[Any]] = {
     "WF.PUSH": [DOCUMENT],
+    "WF.DEFINE": ["nightly", DOCUMENT],
+    "WF.START": ["nightly"],
+    "WF.UNDEFINE": ["nightly"],
+    "WF.DEFINITIONS": [],
     "WF.CLAIM": ["w"],
     "WF.COMPLETE": [TOKEN],
     "WF.FAIL": [TOKEN],
@@ -28,6 +32,7 @@ CALLS: dict[str, list[Any]] = {
     "WF.RELEASE": ["ALL"],
     "WF.RECOVER": ["w"],
     "WF.GET": ["1"],
+    "WF.WAIT": ["1"],
     "WF.DELETE": ["1"],
     "WF.STATS": [],
     "WF.WHY": ["1"],
@@ -36,6 +41,8 @@ CALLS: dict[str, list[Any]] = {
 }
 
 ON_MISSING: dict[str, Any] = {
+    "WF.UNDEFINE": 0,
+    "WF.DEFINITIONS": [],
     "WF.CLAIM": [],
     "WF.COMPLETE": [-1],
     "WF.FAIL": [-1],
@@ -44,6 +51,7 @@ ON_MISSING: dict[str, Any] = {
     "WF.RELEASE": 0,
     "WF.RECOVER": [],
     "WF.GET": None,
+    "WF.WAIT": [None],
     "WF.DELETE": 0,
     "WF.STATS": None,
     "WF.WHY": None,
@@ -60,6 +68,14 @@ BAD_ARGUMENTS: list[tuple[list[Any], str]] = [
     (["WF.PUSH", DOCUMENT, "PRIORITY", "high"], "PRIORITY"),
     (["WF.PUSH", DOCUMENT, "PRIORITY", -1], "PRIORITY"),
     (["WF.PUSH", DOCUMENT, "PRIORITY", 16777216], "PRIORITY"),
+    (["WF.DEFINE", "", DOCUMENT], "name"),
+    (["WF.START", "nightly", "COLOUR"], "COLOUR"),
+    (["WF.START", "nightly", "PRIORITY", -1], "PRIORITY"),
+    (["WF.START", "nightly", "ID", ""], "ID"),
+    (["WF.START", "nightly", "DELAY", 1, "AT", 1], "AT"),
+    (["WF.DEFINITIONS", "COLOUR"], "COLOUR"),
+    (["WF.DEFINITIONS", "PATTERN"], "PATTERN"),
+    (["WF.DEFINITIONS", "PATTERN", "*", "more"], "more"),
     (["WF.CLAIM", "w", "COLOUR"], "COLOUR"),
     (["WF.CLAIM", "w", "COUNT"], "COUNT"),
     (["WF.CLAIM", "w", "COUNT", 0], "COUNT"),
@@ -98,6 +114,9 @@ BAD_ARGUMENTS: list[tuple[list[Any], str]] = [
     (["WF.RECOVER", "w", "COLOUR"], "COLOUR"),
     (["WF.RECOVER", "w", "RESUME", "LEASE", 0], "LEASE"),
     (["WF.GET", "1", "COLOUR"], "COLOUR"),
+    (["WF.WAIT", "1", "BLOCK"], "BLOCK"),
+    (["WF.WAIT", "1", "BLOCK", "long"], "BLOCK"),
+    (["WF.WAIT", "1", "BLOCK", -1], "BLOCK"),
 ]
 
 

@@ -109,6 +109,7 @@ class Life:
         jobs.push(single(type="x"), "ID", "other")
         jobs.push(chain(2, type="y"), "ID", "paused", "PAUSED")
         jobs.pause("TYPE", "z")
+        jobs.define("weekly", DOCUMENT)
         self.a = jobs.claim_one("me", "LEASE", HOUR).token
         self.b = jobs.claim_one("me", "LEASE", HOUR).token
 
@@ -124,6 +125,10 @@ CHANGES: dict[str, Callable[[Life], Any]] = {
     "push": lambda life: life.jobs.push(single()),
     "push of a known shape": lambda life: life.jobs.push(DOCUMENT, "ID", "w2"),
     "push paused": lambda life: life.jobs.push(single(), "PAUSED"),
+    "define": lambda life: life.jobs.define("nightly", single()),
+    "define anew": lambda life: life.jobs.define("weekly", DOCUMENT),
+    "start": lambda life: life.jobs.start("weekly"),
+    "undefine": lambda life: life.jobs.undefine("weekly"),
     "claim": lambda life: life.jobs.claim_one("you"),
     "complete": lambda life: life.jobs.complete(life.b),
     "complete with a child": lambda life: life.jobs.complete(life.a),
@@ -192,6 +197,9 @@ def test_what_changes_nothing_does_not_change_it(server: Server, jobs: Space) ->
     jobs.delete("nothing")
     jobs.get("w", "TASKS")
     jobs.stats()
+    jobs.definitions()
+    jobs.undefine("nothing")
+    assert jobs.call("START", "weekly", "ID", "w", "NX") is None
     assert jobs.call("PUSH", json.dumps(DOCUMENT), "ID", "w", "NX") is None
     assert digest(jobs.client) == before
 
@@ -203,6 +211,10 @@ Command = list[Any]
 
 def push(document: Any, *options: Any) -> Command:
     return ["WF.PUSH", json.dumps(document), *options]
+
+
+def define(document: Any, name: str = "nightly") -> Command:
+    return ["WF.DEFINE", name, json.dumps(document)]
 
 
 TWINS: dict[str, tuple[Command, Command]] = {
@@ -228,6 +240,19 @@ TWINS: dict[str, tuple[Command, Command]] = {
     "own priority or the default": (push(single(priority=100)), push(single())),
     "lease of a task": (push(single(lease_ms=1000)), push(single(lease_ms=1001))),
     "an edge": (push(chain(2)), push(loose(2))),
+    "name of a definition": (define(single(), "one"), define(single(), "two")),
+    "an edge of a definition": (define(chain(2)), define(loose(2))),
+    "a condition in a definition": (
+        define(workflow(task("x"), {"name": "y", "parents": [{"task": "x", "on": "always"}]})),
+        define(workflow(task("x"), {"name": "y", "parents": [{"task": "x", "on": "failure"}]})),
+    ),
+    "type in a definition": (define(single(type="one")), define(single(type="two"))),
+    "payload in a definition": (define(single(payload="one")), define(single(payload="two"))),
+    "name of the workflows": (define({**single(), "name": "one"}), define({**single(), "name": "two"})),
+    "priority of a definition": (define({**single(), "priority": 1}), define({**single(), "priority": 2})),
+    "timeout of a definition": (define({**single(), "timeout_ms": 1}), define({**single(), "timeout_ms": 2})),
+    "a delay in a definition": (define(single(delay_ms=1)), define(single(delay_ms=2))),
+    "start or push": (["WF.START", "weekly"], push(DOCUMENT)),
     "which edge": (
         push(workflow(task("x"), task("y"), task("z", ["x"]))),
         push(workflow(task("x"), task("y"), task("z", ["y"]))),

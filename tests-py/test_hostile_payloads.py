@@ -44,6 +44,9 @@ def dump(server: Server, jobs: Space) -> Dump:
     jobs.recover("w")
     jobs.claim("you", "COUNT", 2, "LEASE", HOUR)
     jobs.pause("TYPE", "unseen")
+    jobs.define("d", {**fan(2), "priority": 3, "timeout_ms": HOUR})
+    jobs.start("d", "PAUSED")
+    jobs.define("later", single(type="v", payload="p", delay_ms=HOUR))
     assert late.token
     made = Dump(jobs.client.dump("jobs"))
     assert 300 < len(made.body) < 2048, f"{len(made.body)} bytes"
@@ -68,6 +71,11 @@ def tried(wire: Wire, payloads: Iterable[bytes]) -> tuple[int, int]:
         ["WF.RELEASE", "h", "ALL"],
         ["WF.RELEASE", "h", "ID", "1", "text-id", "4"],
         ["WF.PUSH", "h", '{"tasks":[{"name":"a","type":"t"}]}'],
+        ["WF.DEFINITIONS", "h"],
+        ["WF.START", "h", "d"],
+        ["WF.START", "h", "later"],
+        ["WF.DEFINE", "h", "d", '{"tasks":[{"name":"a","type":"t"}]}'],
+        ["WF.UNDEFINE", "h", "d"],
         ["WF.CLAIM", "h", "w", "COUNT", 100],
         ["WF.DELETE", "h", "1", "text-id", "failed"],
         ["DUMP", "h"],

@@ -138,6 +138,20 @@ def test_info_counts_waiting_clients(server: Server, jobs: Space) -> None:
     assert info(jobs.client)["waiting_clients"] == 1
 
 
+def test_info_counts_clients_that_wait_for_workflows(server: Server, jobs: Space) -> None:
+    queue = Queue(server)
+    for wid in ("a", "b"):
+        jobs.push(single(), "ID", wid)
+    ended, killed = queue.awaits("a"), queue.awaits("b", "a")
+    assert (info(jobs.client)["awaiting_clients"], info(jobs.client)["waiting_clients"]) == (2, 0)
+    jobs.delete("a")
+    ended.reply()
+    assert info(jobs.client)["awaiting_clients"] == 1
+    killed.vanish()
+    queue.wait_until_blocked(0)
+    assert info(jobs.client)["awaiting_clients"] == 0
+
+
 def test_the_section_is_in_everything_and_alone(r: redis.Redis) -> None:
     assert "workflow_spaces" in r.info("everything")
     assert set(r.info("workflow")) == {name for name in r.info("workflow") if name.startswith("workflow_")}

@@ -15,6 +15,10 @@ from workflows import chain, loose, single
 # Name: arity, flags, key flags, categories, for all there are.
 COMMANDS: dict[str, tuple[int, set[str], set[str], set[str]]] = {
     "WF.PUSH": (-3, {"write", "denyoom"}, {"RW", "insert"}, {"write", "workflow"}),
+    "WF.DEFINE": (4, {"write", "denyoom"}, {"RW", "insert"}, {"write", "workflow"}),
+    "WF.START": (-3, {"write", "denyoom"}, {"RW", "access", "update"}, {"write", "workflow"}),
+    "WF.UNDEFINE": (-3, {"write"}, {"RW", "delete"}, {"write", "workflow"}),
+    "WF.DEFINITIONS": (-2, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
     "WF.CLAIM": (-3, {"write", "blocking"}, {"RW", "access", "update"}, {"write", "blocking", "workflow"}),
     "WF.COMPLETE": (-3, {"write"}, {"RW", "access", "update"}, {"write", "workflow"}),
     "WF.FAIL": (-3, {"write"}, {"RW", "access", "update"}, {"write", "workflow"}),
@@ -24,6 +28,7 @@ COMMANDS: dict[str, tuple[int, set[str], set[str], set[str]]] = {
     "WF.RECOVER": (-3, {"write"}, {"RW", "access", "update"}, {"write", "workflow"}),
     "WF.GET": (-3, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
     "WF.DELETE": (-3, {"write"}, {"RW", "delete"}, {"write", "workflow"}),
+    "WF.WAIT": (-3, {"readonly", "blocking"}, {"RO", "access"}, {"read", "blocking", "workflow"}),
     "WF.STATS": (2, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
     "WF.GRAPH": (-3, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
     "WF.WHY": (-3, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
@@ -38,6 +43,10 @@ COMMANDS: dict[str, tuple[int, set[str], set[str], set[str]]] = {
 # What hints show, by the tokens and names of the arguments.
 ARGUMENTS: dict[str, set[str]] = {
     "WF.PUSH": {"workflow", "ID", "NX", "INPUT", "PRIORITY", "PAUSED", "DELAY", "AT", "TIMEOUT", "RETAIN"},
+    "WF.DEFINE": {"name", "workflow"},
+    "WF.START": {"name", "ID", "NX", "INPUT", "PRIORITY", "PAUSED", "DELAY", "AT", "TIMEOUT", "RETAIN"},
+    "WF.UNDEFINE": {"name"},
+    "WF.DEFINITIONS": {"PATTERN"},
     "WF.CLAIM": {"worker", "TYPES", "COUNT", "BLOCK", "LEASE", "MAXPRIORITY", "WITHRESULTS"},
     "WF.COMPLETE": {"token", "RESULT"},
     "WF.FAIL": {"token", "ERROR", "RETRY", "NORETRY"},
@@ -47,6 +56,7 @@ ARGUMENTS: dict[str, set[str]] = {
     "WF.RECOVER": {"worker", "RESUME", "LEASE"},
     "WF.GET": {"id", "TASKS"},
     "WF.DELETE": {"id"},
+    "WF.WAIT": {"id", "BLOCK"},
     "WF.STATS": set(),
     "WF.WHY": {"id", "task"},
     "WF.GRAPH": {"id", "DOT", "MERMAID"},
@@ -151,6 +161,10 @@ class User:
 DOCUMENT = json.dumps(single())
 CALLS: dict[str, list[Any]] = {
     "WF.PUSH": [DOCUMENT],
+    "WF.DEFINE": ["nightly", DOCUMENT],
+    "WF.START": ["nightly"],
+    "WF.UNDEFINE": ["nightly"],
+    "WF.DEFINITIONS": [],
     "WF.CLAIM": ["w"],
     "WF.COMPLETE": ["1-0-00000000"],
     "WF.FAIL": ["1-0-00000000"],
@@ -159,6 +173,7 @@ CALLS: dict[str, list[Any]] = {
     "WF.RELEASE": ["ALL"],
     "WF.RECOVER": ["w"],
     "WF.GET": ["1"],
+    "WF.WAIT": ["1"],
     "WF.DELETE": ["1"],
     "WF.STATS": [],
     "WF.WHY": ["1"],
@@ -169,7 +184,9 @@ CALLS: dict[str, list[Any]] = {
     "WF.RETRY": ["1"],
     "WF.CONFIG": ["SET", "retain-count", 5],
 }
-LOOKING = ["WF.GET", "WF.STATS", "WF.WHY", "WF.GRAPH", "WF.WORKERS", "WF.LIST"]
+LOOKING = [
+    "WF.DEFINITIONS", "WF.GET", "WF.WAIT", "WF.STATS", "WF.WHY", "WF.GRAPH", "WF.WORKERS", "WF.LIST",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -195,7 +212,7 @@ def test_who_may_only_write_can_push_and_delete(rules: Any) -> None:
     """All others hand out something that is in the key."""
     user = rules("+@all", "%W~jobs")
     allowed = [command for command in CALLS if user.may(command, "jobs", *CALLS[command])]
-    assert allowed == ["WF.PUSH", "WF.DELETE", "WF.CONFIG"]
+    assert allowed == ["WF.PUSH", "WF.DEFINE", "WF.UNDEFINE", "WF.DELETE", "WF.CONFIG"]
 
 
 def test_single_commands_can_be_allowed(rules: Any) -> None:
@@ -210,7 +227,7 @@ def test_categories_allow_and_forbid(r: redis.Redis, rules: Any) -> None:
         (["+@workflow"], set(CALLS)),
         (["+@all", "-@workflow"], set()),
         (["+@all", "-@write"], set(LOOKING)),
-        (["+@all", "-@blocking"], set(CALLS) - {"WF.CLAIM"}),
+        (["+@all", "-@blocking"], set(CALLS) - {"WF.CLAIM", "WF.WAIT"}),
         (["+@read"], set(LOOKING)),
         (["+@all", "-@dangerous"], set(CALLS)),
     ):
@@ -226,11 +243,16 @@ def test_categories_allow_and_forbid(r: redis.Redis, rules: Any) -> None:
 def test_out_of_memory_refuses_work_that_comes_and_takes_work_that_is_done(jobs: Space) -> None:
     jobs.push(chain(3))
     jobs.push(loose(3))
+    jobs.define("weekly", single())
     first = jobs.claim_one("w", "LEASE", HOUR)
     jobs.client.config_set("maxmemory", 1)
     try:
         with refused("OOM"):
             jobs.push(single())
+        with refused("OOM"):
+            jobs.define("nightly", single())
+        with refused("OOM"):
+            jobs.start("weekly")
         second = jobs.claim_one("w", "LEASE", HOUR)
         assert jobs.complete(first.token, "RESULT", "r" * 1000) == [1]
         assert jobs.extend(HOUR, second.token) == [1]
@@ -240,6 +262,7 @@ def test_out_of_memory_refuses_work_that_comes_and_takes_work_that_is_done(jobs:
         assert jobs.pause("ALL") == jobs.release("ALL") == 1
         assert jobs.stats()["tasks"]["completed"] == 1
         assert jobs.delete("1") == 1
+        assert jobs.undefine("weekly") == 1
         assert jobs.client.eval("return #redis.call('WF.CLAIM', KEYS[1], 'w')", 1, "jobs") in (0, 1)
     finally:
         jobs.client.config_set("maxmemory", 0)

@@ -15,7 +15,7 @@ from workflows import Document, chain, fan, loose, single
 COMMANDS = [
     b"WF.PUSH", b"WF.CLAIM", b"WF.COMPLETE", b"WF.FAIL", b"WF.EXTEND", b"WF.PAUSE", b"WF.RELEASE",
     b"WF.RECOVER", b"WF.GET", b"WF.DELETE", b"WF.STATS", b"WF.APPLY", b"WF.RETRY", b"WF.LIST", b"WF.CONFIG",
-    b"WF.WORKERS", b"WF.WHY", b"WF.GRAPH",
+    b"WF.WORKERS", b"WF.WHY", b"WF.GRAPH", b"WF.DEFINE", b"WF.START", b"WF.UNDEFINE", b"WF.DEFINITIONS", b"WF.WAIT",
 ]  # fmt: skip
 
 KEYS = [b"jobs"] * 6 + [b"more", b"missing", b"string", b"", b"\x00\xff"]
@@ -34,6 +34,7 @@ KEYWORDS = [
     b"MAXPRIORITY", b"WITHRESULTS", b"RESULT", b"ERROR", b"RETRY", b"NORETRY", b"TYPE", b"ALL", b"RESUME", b"TASKS",
     b"TIMEOUT", b"RETAIN", b"TASK", b"STATE", b"PREFIX", b"OLDER", b"NEWER", b"CURSOR", b"FAILED", b"SET", b"GET",
     b"default", b"due", b"rerun", b"config", b"retry", b"deadline", b"id", b"CouNt",
+    b"PATTERN", b"define", b"undefine", b"start",
     b"wor", b"snapshot", b"push", b"claim", b"pause",
 ]  # fmt: skip
 
@@ -78,6 +79,7 @@ def stock(space: Space, vectors: "Vectors", turn: int) -> None:
         ids = [b"%d-%d" % (turn, shape) for shape in range(len(SHAPES))]
         for wid, document in zip(ids, SHAPES, strict=True):
             one.call("PUSH", document, "ID", wid, "NX")
+        one.define("nightly", SHAPES[turn % len(SHAPES)])
         one.release("ALL")
         vectors.ids = vectors.ids[-20:] + ids
         vectors.tokens = vectors.tokens[-20:] + raw(one.claim("w", "COUNT", 6))
@@ -118,11 +120,15 @@ class Vectors:
         pick, some = draw.choice, draw.randrange
         match command:
             case b"WF.PUSH":
-                out = [self._document()]
-                out += pick(([], [b"ID", pick(TEXTS)], [b"NX", b"ID", pick(self.ids)], [b"ID", pick(NUMBERS)]))
-                out += pick(([], [b"INPUT", pick(TEXTS)], [b"PRIORITY", pick(NUMBERS)], [b"PAUSED"]))
-                out += pick(([], [], [b"DELAY", pick(NUMBERS)], [b"AT", pick(NUMBERS)]))
-                out += pick(([], [], [b"TIMEOUT", pick(NUMBERS)], [b"RETAIN", pick(NUMBERS)]))
+                out = [self._document(), *self._terms()]
+            case b"WF.DEFINE":
+                out = [pick(TEXTS), self._document()]
+            case b"WF.START":
+                out = [pick([*TEXTS, *[b"nightly"] * 40]), *self._terms()]
+            case b"WF.UNDEFINE":
+                out = [pick(TEXTS) for _ in range(some(1, 3))]
+            case b"WF.DEFINITIONS":
+                out = pick(([], [b"PATTERN", pick(TEXTS)], [b"PATTERN", b"*"]))
             case b"WF.CLAIM":
                 out = [pick(TEXTS)]
                 out += pick(([], [b"COUNT", b"3"], [b"COUNT", pick(NUMBERS)]))
@@ -147,6 +153,9 @@ class Vectors:
                 out = [pick(TEXTS), *pick(([], [b"RESUME"], [b"RESUME", b"LEASE", pick(NUMBERS)]))]
             case b"WF.GET":
                 out = [pick(self.ids), *pick(([], [b"TASKS"]))]
+            case b"WF.WAIT":
+                out = [pick(self.ids + TEXTS) for _ in range(some(1, 4))]
+                out += pick(([], [b"BLOCK", b"1"], [b"BLOCK", pick(NUMBERS)]))
             case b"WF.DELETE":
                 out = [pick(self.ids + TEXTS) for _ in range(some(1, 3))]
             case b"WF.RETRY":
@@ -164,6 +173,14 @@ class Vectors:
                 out = [pick(KEYWORDS), pick(TEXTS), pick(NUMBERS)]
             case _:
                 out = []
+        return list(out)
+
+    def _terms(self) -> list[Argument]:
+        pick = self.random.choice
+        out = pick(([], [b"ID", pick(TEXTS)], [b"NX", b"ID", pick(self.ids)], [b"ID", pick(NUMBERS)]))
+        out += pick(([], [b"INPUT", pick(TEXTS)], [b"PRIORITY", pick(NUMBERS)], [b"PAUSED"]))
+        out += pick(([], [], [b"DELAY", pick(NUMBERS)], [b"AT", pick(NUMBERS)]))
+        out += pick(([], [], [b"TIMEOUT", pick(NUMBERS)], [b"RETAIN", pick(NUMBERS)]))
         return list(out)
 
     def _acknowledged(self, keyword: bytes) -> list[Argument]:

@@ -26,6 +26,7 @@ pub struct Scenario {
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "push, a shape that is known", tasks: TASKS, run: push_known },
     Scenario { name: "push, a shape of its own", tasks: TASKS, run: push_own },
+    Scenario { name: "start from a definition", tasks: TASKS, run: start },
     Scenario { name: "claim, 100 at a time", tasks: WORKFLOWS, run: || claim(100) },
     Scenario { name: "claim, one at a time", tasks: WORKFLOWS, run: || claim(1) },
     Scenario { name: "complete, 100 at a time", tasks: WORKFLOWS, run: || complete(100) },
@@ -95,6 +96,14 @@ fn push_own() {
         (0..WORKFLOWS).map(|number| document(number, &format!("w{number}-"))).collect();
     let mut bed = Bed::new();
     counted(|| push_all(&mut bed, &documents));
+}
+
+fn start() {
+    let mut bed = Bed::new();
+    bed.run(command("WF.DEFINE"), &[b"chain", document(0, "").as_bytes()]);
+    let run = command("WF.START");
+    counted(|| (0..WORKFLOWS).for_each(|_| bed.run(run, &[b"chain"])));
+    assert_eq!(bed.space.totals().tasks[TaskState::Ready as usize], WORKFLOWS as u64);
 }
 
 fn claim(count: usize) {

@@ -7,6 +7,7 @@
 
 use super::claim::Claim;
 use super::reply::Reply;
+use super::wait::Wait;
 use crate::encoding::effect_text::EffectLog;
 use crate::engine::limits::Settings;
 use crate::engine::report::Report;
@@ -63,8 +64,16 @@ pub struct Outcome {
     pub effects: EffectLog,
     /// What `apply` reported: types that got ready tasks, events to announce, counters.
     pub report: Report,
-    /// Set by `WF.CLAIM ... BLOCK` when there was nothing to claim: block the client with this.
-    pub block: Option<Box<Claim>>,
+    /// Block the client until this can be answered; there is no reply yet.
+    pub block: Option<Block>,
+}
+
+/// What a client waits for.
+pub enum Block {
+    /// `WF.CLAIM ... BLOCK` found nothing to claim.
+    Claim(Box<Claim>),
+    /// `WF.WAIT ... BLOCK` found a workflow that has not ended.
+    Wait(Box<Wait>),
 }
 
 impl Outcome {

@@ -1,7 +1,7 @@
 //! `WF.CLAIM`: a worker takes tasks, or waits for them.
 
 use super::args::{Args, once};
-use super::call::{Call, CommandError, Outcome, Writing};
+use super::call::{Block, Call, CommandError, Outcome, Writing};
 use super::reply::Reply;
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
 use super::sweep::Sweep;
@@ -92,7 +92,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
         return Ok(());
     }
     if claim.block_ms.is_some() && call.may_block {
-        call.out.block = Some(Box::new(claim));
+        call.out.block = Some(Block::Claim(Box::new(claim)));
     } else {
         empty_reply(&mut call.out.reply);
     }

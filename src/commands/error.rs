@@ -6,7 +6,8 @@ use crate::encoding::bytes::DecodeError;
 use crate::encoding::document::{DocumentError, Place};
 use crate::engine::draft::Invalid;
 use crate::engine::limits::{
-    MAX_INTEGER_ID, MAX_JSON_DEPTH, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_SEQUENCE, MAX_WORKERS, SETTINGS,
+    MAX_DEFINITIONS, MAX_INTEGER_ID, MAX_JSON_DEPTH, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_SEQUENCE,
+    MAX_WORKERS, SETTINGS,
 };
 use crate::engine::plan::Refusal;
 
@@ -43,6 +44,8 @@ pub enum CommandError {
     Empty(&'static str),
     /// An argument with more bytes than the module allows.
     TooLong(&'static str, usize),
+    /// More of something than the module allows.
+    TooMany(&'static str, usize),
     /// An argument with more bytes than the operator allows.
     OverLimit(&'static str, u64, &'static str),
     /// Not of a token's form.
@@ -53,6 +56,8 @@ pub enum CommandError {
     Refused(Refusal, Vec<u8>),
     /// The space has as many workers' names as it can.
     TooManyWorkers,
+    /// A definition that is not there.
+    Undefined(Vec<u8>),
     /// `WF.APPLY` from a client.
     Internal,
     /// `WF.APPLY` with something that does not fit.
@@ -89,6 +94,7 @@ impl CommandError {
             OutOfRange(name, min, max) => format!("ERR {name} is out of range, must be {min} to {max}"),
             Empty(name) => format!("ERR {name} must not be empty"),
             TooLong(name, max) => format!("LIMIT {name} is longer than {max} bytes"),
+            TooMany(name, max) => format!("LIMIT more than {max} {name}"),
             OverLimit(name, max, setting) => {
                 format!("LIMIT {name} is longer than the {max} bytes of workflow.{setting}")
             }
@@ -99,6 +105,7 @@ impl CommandError {
             Document(error) => document(error),
             Refused(refusal, id) => refused(refusal, id),
             TooManyWorkers => format!("LIMIT the space remembers {MAX_WORKERS} workers, the most it can"),
+            Undefined(name) => format!("UNDEFINED no workflow '{}' is defined", quote(name)),
             Internal => {
                 "ERR WF.APPLY is how changes reach replicas and the AOF; clients cannot send it".into()
             }
@@ -150,6 +157,9 @@ fn refused(refusal: &Refusal, id: &[u8]) -> String {
             format!("LIMIT the space would have more types than the {max} of workflow.max-types")
         }
         Refusal::NoBlueprintLeft => "LIMIT the space holds as many different shapes as it can".into(),
+        Refusal::NoDefinitionLeft => {
+            format!("LIMIT the space has {MAX_DEFINITIONS} definitions, the most it can")
+        }
         Refusal::NoIdLeft => format!("LIMIT id {MAX_INTEGER_ID} was used, there is no next one"),
         Refusal::NoSequenceLeft => {
             format!("LIMIT the space has taken in {MAX_SEQUENCE} workflows, the most it can")

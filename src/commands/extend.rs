@@ -31,7 +31,10 @@ static EXTEND: Spec = Spec {
         replies: &[
             ("array", "an integer for each token, in order"),
             ("1", "extended"),
-            ("2", "extended, but please stop: the workflow has failed or is being cancelled, and this task is not what is to run even then"),
+            (
+                "2",
+                "extended, but please stop: the workflow has failed or is being cancelled, and this task is not what is to run even then",
+            ),
             ("0", "stale or timed out: stop"),
             ("-1", "no such workflow or task"),
         ],

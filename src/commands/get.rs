@@ -1,9 +1,12 @@
 //! `WF.GET`: one workflow, for people and tools.
 
+use std::borrow::Cow;
+
 use super::args::Args;
 use super::call::{Call, CommandError};
 use super::reply::Reply;
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
+use crate::engine::extras::Extra;
 use crate::engine::ids::Id;
 use crate::engine::space::Space;
 use crate::engine::state::{TaskState, WORKFLOW_WORDS};
@@ -110,12 +113,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
                 reply.bulk(b"expires");
                 time(&mut reply, space.finished(slot).map(|one| one.expires(&space.settings(settings))));
                 reply.bulk(b"error");
-                match (extra.timeout.filter(|timeout| timeout.passed), &extra.reason) {
-                    (Some(timeout), _) => {
-                        reply.bulk(format!("timed out after {} ms", timeout.after_ms).as_bytes());
-                    }
-                    (None, reason) => text(&mut reply, reason.as_deref()),
-                }
+                text(&mut reply, why_ended(extra).as_deref());
                 reply.bulk(b"size");
                 reply.count(blueprint.shape.len() as u64);
                 reply.bulk(b"counts");
@@ -161,6 +159,14 @@ fn task(reply: &mut Reply, space: &Space, task: TaskRef) {
     for (name, value) in [("error", view.error), ("result", view.result)] {
         reply.bulk(name.as_bytes());
         text(reply, value);
+    }
+}
+
+/// Why a workflow ended, when no task is to blame: its deadline passed, or it was called off.
+pub fn why_ended(extra: &Extra) -> Option<Cow<'_, [u8]>> {
+    match extra.timeout.filter(|timeout| timeout.passed) {
+        Some(timeout) => Some(format!("timed out after {} ms", timeout.after_ms).into_bytes().into()),
+        None => extra.reason.as_deref().map(Cow::Borrowed),
     }
 }
 

@@ -1,8 +1,18 @@
-//! Patterns as `KEYS` and `CONFIG GET` have them, for ASCII names in any case.
+//! Patterns as `KEYS` and `CONFIG GET` have them: `*` any bytes, `?` one byte, `[a-c]` or `[^a-c]` one
+//! of some, `\` the next as it is.
 
-/// Whether a name matches: `*` any bytes, `?` one byte, `[a-c]` or `[^a-c]` one of some, `\` the next
-/// as it is.
+/// Whether a name matches, in any case of ASCII letters.
 pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    matches_by(pattern, name, |byte| byte.to_ascii_lowercase())
+}
+
+/// Whether a name matches byte by byte.
+pub fn matches_exactly(pattern: &[u8], name: &[u8]) -> bool {
+    matches_by(pattern, name, |byte| byte)
+}
+
+/// Whether a name matches when bytes are compared as `fold` makes them.
+fn matches_by(pattern: &[u8], name: &[u8], fold: fn(u8) -> u8) -> bool {
     let (mut pattern, mut name) = (pattern, name);
     // The last star and the name behind which it may go on: trying again from there is enough.
     let mut star: Option<(&[u8], &[u8])> = None;
@@ -15,7 +25,7 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
         if let ([], []) = (pattern, name) {
             return true;
         }
-        let step = name.split_first().and_then(|(byte, rest)| Some((one(pattern, *byte)?, rest)));
+        let step = name.split_first().and_then(|(byte, rest)| Some((one(pattern, *byte, fold)?, rest)));
         match (step, star) {
             (Some((after, rest)), _) => (pattern, name) = (after, rest),
             (None, Some((after, [_, rest @ ..]))) => {
@@ -28,8 +38,8 @@ pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 /// The pattern behind its first element, if that matches the byte.
-fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
-    let same = |other: &u8| other.eq_ignore_ascii_case(&byte);
+fn one(pattern: &[u8], byte: u8, fold: fn(u8) -> u8) -> Option<&[u8]> {
+    let same = |&other: &u8| fold(other) == fold(byte);
     match pattern {
         [] => None,
         [b'?', rest @ ..] => Some(rest),
@@ -41,25 +51,25 @@ fn one(pattern: &[u8], byte: u8) -> Option<&[u8]> {
                 [b'^', inside @ ..] => (true, inside),
                 inside => (false, inside),
             };
-            (is_in(inside, byte) != negated).then_some(rest)
+            (is_in(inside, byte, fold) != negated).then_some(rest)
         }
         [literal, rest @ ..] => same(literal).then_some(rest),
     }
 }
 
-fn is_in(mut class: &[u8], byte: u8) -> bool {
-    let byte = byte.to_ascii_lowercase();
+fn is_in(mut class: &[u8], byte: u8, fold: fn(u8) -> u8) -> bool {
+    let byte = fold(byte);
     loop {
         match class {
             [] => return false,
             [from, b'-', to, rest @ ..] => {
-                if (from.to_ascii_lowercase()..=to.to_ascii_lowercase()).contains(&byte) {
+                if (fold(*from)..=fold(*to)).contains(&byte) {
                     return true;
                 }
                 class = rest;
             }
             [one, rest @ ..] => {
-                if one.to_ascii_lowercase() == byte {
+                if fold(*one) == byte {
                     return true;
                 }
                 class = rest;
@@ -70,7 +80,7 @@ fn is_in(mut class: &[u8], byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{matches, matches_exactly};
 
     #[test]
     fn patterns_match_as_those_of_the_server() {
@@ -93,6 +103,21 @@ mod tests {
             ("a*b*c*d*e", "axxbxxcxxdxx", false),
         ] {
             assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_matches_exactly_is_of_the_same_case() {
+        for (pattern, name, expected) in [
+            ("night*", "nightly", true),
+            ("Night*", "nightly", false),
+            ("[a-o]ight?y", "nightly", true),
+            ("[A-O]ight?y", "nightly", false),
+            ("[^A-O]*", "nightly", true),
+            ("\\N*", "nightly", false),
+            ("*\u{e9}", "caf\u{e9}", true),
+        ] {
+            assert_eq!(matches_exactly(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
         }
     }
 }

@@ -44,6 +44,7 @@ static STATS: Spec = Spec {
             ("tasks_timed_out", "attempts that took longer than `timeout_ms`"),
             ("tasks_poisoned", "tasks that failed because too many deliveries were lost"),
             ("workflows_timed_out", "workflows that failed of their deadline"),
+            ("definitions", "workflows that WF.START can start"),
             ("types", "map of each type to a map, oldest type first"),
             ("type: paused", "1 when the type itself is paused, else 0"),
             ("type: ready, running, delayed", "tasks in these states now"),
@@ -79,7 +80,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
         None => reply.null(),
         Some(space) => {
             let totals = space.totals();
-            reply.map(13);
+            reply.map(14);
             reply.bulk(b"workflows");
             counts(&mut reply, &WORKFLOW_WORDS, &totals.workflows);
             reply.bulk(b"tasks");
@@ -97,6 +98,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
                 ("tasks_timed_out", Some(lifetime.tasks_timed_out)),
                 ("tasks_poisoned", Some(lifetime.tasks_poisoned)),
                 ("workflows_timed_out", Some(lifetime.workflows_timed_out)),
+                ("definitions", Some(space.definitions().len() as u64)),
             ] {
                 reply.bulk(name.as_bytes());
                 number(&mut reply, value);

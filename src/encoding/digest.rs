@@ -1,6 +1,8 @@
 //! Everything that makes two spaces equal, in one order that does not depend on slots, ids of
 //! types or workers, or hash tables. `DEBUG DIGEST-VALUE` and the tests compare what this walks.
 
+use super::effect_text::write_shape;
+use crate::engine::definitions::Definition;
 use crate::engine::options::{Backoff, TaskOptions};
 use crate::engine::space::{Lifetime, Space};
 use crate::engine::types::Type;
@@ -112,6 +114,27 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
         }
         sink.end();
     }
+    for definition in space.definitions().sorted() {
+        walk_definition(space, definition, sink);
+    }
+}
+
+fn walk_definition(space: &Space, definition: &Definition, sink: &mut dyn DigestSink) {
+    let blueprint = space.blueprints().get(definition.blueprint);
+    let mut shape = Vec::new();
+    write_shape(&blueprint.shape, |task| space.type_name(blueprint.type_id(task)), &mut shape);
+    sink.bytes(b"definition");
+    sink.bytes(&definition.name);
+    sink.int(definition.version as i64);
+    sink.bytes(&definition.workflow);
+    optional(sink, definition.priority.map(i64::from));
+    optional(sink, definition.timeout_ms.map(|timeout| timeout as i64));
+    sink.int(definition.defined.0 as i64);
+    sink.int(definition.started as i64);
+    optional(sink, definition.last_started.map(|time| time.0 as i64));
+    sink.bytes(&shape);
+    sink.bytes(definition.payloads(blueprint.shape.len()).bytes());
+    sink.end();
 }
 
 fn walk_options(options: &TaskOptions, sink: &mut dyn DigestSink) {

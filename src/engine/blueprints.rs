@@ -33,7 +33,7 @@ impl Blueprint {
         self.types[self.shape.type_of(task)]
     }
 
-    /// How many workflows use it.
+    /// How many workflows and definitions use it.
     pub fn uses(&self) -> u32 {
         self.uses
     }
@@ -56,7 +56,8 @@ impl Blueprint {
             })
     }
 
-    fn heap_bytes(&self) -> usize {
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
         size_of::<Blueprint>() + self.shape.heap_bytes() + self.types.len() * 2 + self.name.len()
     }
 }
@@ -246,12 +247,12 @@ impl Blueprints {
         self.forms.keep(form);
     }
 
-    /// One more workflow uses it.
+    /// One more workflow or definition uses it.
     pub fn retain(&mut self, id: BlueprintId) {
         self.entry_mut(id).uses += 1;
     }
 
-    /// One workflow less uses it; the last takes it along.
+    /// One less uses it; the last takes it along.
     pub fn release(&mut self, id: BlueprintId) {
         let blueprint = self.entry_mut(id);
         blueprint.uses -= 1;

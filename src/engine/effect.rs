@@ -14,6 +14,20 @@ use super::units::{BlueprintId, Millis, Nonce, Slot, TaskIndex, TaskRef};
 pub enum Effect<'a> {
     /// A workflow comes in.
     Push(Push<'a>),
+    /// A workflow comes in by the definition of this name.
+    Start {
+        /// Whose.
+        definition: &'a [u8],
+        /// How.
+        terms: Terms<'a>,
+    },
+    /// A definition comes, in place of the one of its name.
+    Define(Define<'a>),
+    /// A definition goes; what was started from it stays.
+    Undefine {
+        /// Whose.
+        definition: &'a [u8],
+    },
     /// Tasks that are ready are leased to a worker.
     Claim(Lease<'a>),
     /// Running tasks are leased again, to the worker that restarted.
@@ -150,9 +164,9 @@ pub enum Cause {
     Recovered,
 }
 
-/// A workflow that comes in.
+/// How a workflow comes in, whatever it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Push<'a> {
+pub struct Terms<'a> {
     /// Its id.
     pub id: Id<'a>,
     /// When.
@@ -167,16 +181,47 @@ pub struct Push<'a> {
     pub timeout: Option<Timeout>,
     /// How long it is kept once it is finished, in milliseconds.
     pub retain_ms: Option<u64>,
-    /// Its name; empty: none.
-    pub name: &'a [u8],
     /// INPUT.
     pub input: Option<&'a [u8]>,
+}
+
+/// What a document comes to.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'a> {
+    /// Its name; empty: none.
+    pub name: &'a [u8],
     /// Its blueprint.
     pub blueprint: BlueprintId,
     /// The blueprint's content when it is new.
     pub new: Option<&'a Checked>,
     /// The payload of each task.
     pub payloads: &'a [&'a [u8]],
+}
+
+/// A workflow that comes in.
+#[derive(Clone, Copy, Debug)]
+pub struct Push<'a> {
+    /// How.
+    pub terms: Terms<'a>,
+    /// What.
+    pub content: Content<'a>,
+}
+
+/// A definition that comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Define<'a> {
+    /// What it is started by.
+    pub name: &'a [u8],
+    /// The how manieth of its name.
+    pub version: u64,
+    /// When.
+    pub now: Millis,
+    /// The priority of tasks without their own, unless a start says otherwise.
+    pub priority: Option<u32>,
+    /// How long a workflow may take, in milliseconds, unless a start says otherwise.
+    pub timeout_ms: Option<u64>,
+    /// What.
+    pub content: Content<'a>,
 }
 
 /// Tasks leased to one worker at one time.

@@ -2,10 +2,10 @@
 //! or a file is asked here first, so that a stream that belongs to another past is an error in the
 //! log and never a broken index.
 
-use super::effect::{Effect, Grant, Push, Target};
+use super::effect::{Content, Define, Effect, Grant, Push, Target, Terms};
 use super::ids::Id;
 use super::limits::{
-    MAX_BLUEPRINT_ID, MAX_DURATION_MS, MAX_INTEGER_ID, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES,
+    MAX_BLUEPRINT_ID, MAX_DURATION_MS, MAX_INTEGER_ID, MAX_NAME_BYTES, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES,
 };
 use super::plan::has_room_for_worker;
 use super::restore::Impossible;
@@ -23,7 +23,18 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
     };
     let need = |truth: bool, what| if truth { Ok(()) } else { Err(Impossible(what)) };
     match *effect {
-        Effect::Push(ref push) => push_fits(space, push),
+        Effect::Push(Push { ref terms, ref content }) => {
+            content_fits(space, content)?;
+            terms_fit(space, terms)
+        }
+        Effect::Start { definition, ref terms } => {
+            need(space.definitions.get(definition).is_some(), "a definition that is not there")?;
+            terms_fit(space, terms)
+        }
+        Effect::Define(ref define) => define_fits(space, define),
+        Effect::Undefine { definition } => {
+            need(space.definitions.get(definition).is_some(), "a definition that is not there")
+        }
         Effect::Claim(lease) => {
             need(has_room_for_worker(space, lease.worker), "one worker more than there is room for")?;
             need(!lease.grants.is_empty(), "a claim of nothing")?;
@@ -124,10 +135,11 @@ fn distinct(grants: &[Grant]) -> Result<(), Impossible> {
     if tasks.len() == grants.len() { Ok(()) } else { Err(Impossible("a task twice in one claim")) }
 }
 
-fn push_fits(space: &Space, push: &Push<'_>) -> Result<(), Impossible> {
-    let count = match push.new {
+fn content_fits(space: &Space, content: &Content<'_>) -> Result<(), Impossible> {
+    let blueprint = content.blueprint;
+    let count = match content.new {
         Some(new) => {
-            if space.blueprints.contains(push.blueprint) || push.blueprint.0 > MAX_BLUEPRINT_ID {
+            if space.blueprints.contains(blueprint) || blueprint.0 > MAX_BLUEPRINT_ID {
                 return Err(Impossible("a blueprint under a taken id"));
             }
             let known: Vec<TypeId> = new.types.iter().filter_map(|name| space.types.find(name)).collect();
@@ -140,22 +152,44 @@ fn push_fits(space: &Space, push: &Push<'_>) -> Result<(), Impossible> {
             }
             new.shape.len()
         }
-        None if space.blueprints.contains(push.blueprint) => space.blueprints.get(push.blueprint).shape.len(),
+        None if space.blueprints.contains(blueprint) => space.blueprints.get(blueprint).shape.len(),
         None => return Err(Impossible("a blueprint that is not there")),
     };
-    let integer = matches!(push.id, Id::Integer(id) if id > MAX_INTEGER_ID);
-    if push.payloads.len() != count {
-        return Err(Impossible("a push with another number of payloads than tasks"));
+    if content.payloads.len() != count {
+        return Err(Impossible("another number of payloads than tasks"));
     }
-    if space.find(push.id).is_some() || integer {
+    Ok(())
+}
+
+fn define_fits(space: &Space, define: &Define<'_>) -> Result<(), Impossible> {
+    let Define { name, version, now, priority, timeout_ms, ref content } = *define;
+    content_fits(space, content)?;
+    if name.is_empty() || name.len() > MAX_NAME_BYTES || content.name.len() > MAX_NAME_BYTES {
+        return Err(Impossible("a name that is too short or too long"));
+    }
+    if !space.definitions.has_room_for(name) || version != space.definitions.next_version(name) {
+        return Err(Impossible("one definition too many, or another version than the next"));
+    }
+    if priority.is_some_and(|priority| priority > MAX_PRIORITY)
+        || timeout_ms.is_some_and(|timeout| !(1..=MAX_DURATION_MS).contains(&timeout))
+        || now > Millis::MAX
+    {
+        return Err(Impossible("a definition out of range"));
+    }
+    Ok(())
+}
+
+fn terms_fit(space: &Space, terms: &Terms<'_>) -> Result<(), Impossible> {
+    let integer = matches!(terms.id, Id::Integer(id) if id > MAX_INTEGER_ID);
+    if space.find(terms.id).is_some() || integer {
         return Err(Impossible("a push under a taken id"));
     }
-    if push.timeout.is_some_and(|timeout| timeout.passed || timeout.after_ms > MAX_DURATION_MS)
-        || push.retain_ms.is_some_and(|retain| retain > MAX_DURATION_MS)
+    if terms.timeout.is_some_and(|timeout| timeout.passed || timeout.after_ms > MAX_DURATION_MS)
+        || terms.retain_ms.is_some_and(|retain| retain > MAX_DURATION_MS)
     {
         return Err(Impossible("a duration out of range"));
     }
-    if push.priority > MAX_PRIORITY || push.now > Millis::MAX || space.next_sequence.0 >= MAX_SEQUENCE {
+    if terms.priority > MAX_PRIORITY || terms.now > Millis::MAX || space.next_sequence.0 >= MAX_SEQUENCE {
         return Err(Impossible("a push out of range"));
     }
     Ok(())

@@ -47,6 +47,21 @@ impl Fresh {
         }
     }
 
+    /// The same without room to spare, to be kept.
+    pub fn kept(mut self) -> Fresh {
+        self.states.shrink_to_fit();
+        self.ready.shrink_to_fit();
+        self.counts.shrink_to_fit();
+        self
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.states.capacity()
+            + self.ready.capacity() * size_of::<TaskIndex>()
+            + self.counts.capacity() * size_of::<(TypeId, TaskState, u64)>()
+    }
+
     /// Whether this is the look of such a workflow.
     pub fn is_of(&self, blueprint: BlueprintId, paused: bool) -> bool {
         self.blueprint == blueprint && self.paused == paused

@@ -10,7 +10,7 @@ use super::blueprints::Blueprint;
 use super::extras::Extra;
 use super::fresh::{Fresh, LastFresh};
 use super::keys;
-use super::limits::{MAX_INTEGER_ID, MAX_PRIORITY, MAX_SEQUENCE};
+use super::limits::{MAX_DEFINITIONS, MAX_INTEGER_ID, MAX_PRIORITY, MAX_SEQUENCE};
 use super::notes::NoteKind;
 use super::space::{Space, Totals};
 use super::state::{TaskState, WorkflowState};
@@ -377,7 +377,16 @@ impl Expected {
             ensure!(worker.deeds.seen <= space.latest, "{id:?} was seen in the future");
         }
         *self.uses.entry(self.row.0).or_default() += self.row.1;
+        let definitions = space.definitions.sorted();
+        ensure!(definitions.len() <= MAX_DEFINITIONS, "there are {} definitions", definitions.len());
+        for definition in definitions {
+            let id = definition.blueprint;
+            ensure!(space.blueprints.contains(id), "a definition has no blueprint");
+            definition.check(space.blueprints.get(id), space.latest)?;
+            *self.uses.entry(id.0).or_default() += 1;
+        }
         for (id, blueprint) in space.blueprints.iter() {
+            ensure!(blueprint.uses() > 0, "{id:?} is used by nothing");
             ensure!(
                 self.uses.remove(&id.0) == Some(blueprint.uses()),
                 "{id:?} is not used {} times",

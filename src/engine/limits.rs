@@ -13,6 +13,8 @@ pub const MAX_TYPES: usize = 65_535;
 /// The largest id of a blueprint: a space holds 16 million different shapes. Bounds what a file can
 /// make the table of pages allocate to 2 MiB.
 pub const MAX_BLUEPRINT_ID: u32 = (1 << 24) - 1;
+/// Definitions of one space. WF.DEFINITIONS looks at all of them, and their table grows all at once.
+pub const MAX_DEFINITIONS: usize = 10_000;
 /// Names of workers of one space. 24 bits in the record of a run.
 pub const MAX_WORKERS: usize = (1 << 24) - 1;
 /// Pushes of one space in its whole life. 44 bits of the keys of the ordered indexes.
@@ -34,6 +36,8 @@ pub const MAX_PRIORITY: u32 = (1 << 24) - 1;
 pub const DEFAULT_PRIORITY: u32 = 100;
 /// TYPES of one claim: a waiting client is enrolled once for each.
 pub const MAX_CLAIM_TYPES: usize = 1_024;
+/// Workflows of one WF.WAIT: bounds how long one look at all of them takes.
+pub const MAX_WAIT_IDS: usize = 1_024;
 /// Payloads, INPUT and results of one reply: no claim may fill the memory of the server. One task
 /// is always handed out.
 pub const MAX_CLAIM_BYTES: usize = 32 << 20;

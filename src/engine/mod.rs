@@ -20,6 +20,7 @@
 //! | `draft` | a workflow as somebody asked for it, not checked yet |
 //! | `shape` | a checked DAG in flat arrays |
 //! | `blueprints`, `forms` | shapes, interned and counted, and how their documents were spelled |
+//! | `definitions` | workflows that are started by name |
 //! | `runs` | what is known of a task that was handed out |
 //! | `workflow`, `workflows` | one record, and the slab that holds them |
 //! | `fresh` | a workflow to which nothing has happened yet |
@@ -43,6 +44,7 @@ pub mod apply;
 pub mod archive;
 pub mod blueprints;
 mod chunk;
+pub mod definitions;
 pub mod draft;
 pub mod due;
 pub mod edge;

@@ -91,6 +91,11 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    /// A row of `count` entries that was taken or put together before.
+    pub fn of(bytes: &'a [u8], count: usize) -> Row<'a> {
+        Row { bytes, count }
+    }
+
     /// Takes a row of `count` entries off the front of bytes that may say anything; `None` when
     /// they are cut off.
     pub fn take(bytes: &mut &'a [u8], count: usize) -> Option<Row<'a>> {

@@ -28,6 +28,8 @@ pub enum Refusal {
     },
     /// The space has as many different shapes as it can.
     NoBlueprintLeft,
+    /// The space has as many definitions as it can.
+    NoDefinitionLeft,
     /// No integer id is left.
     NoIdLeft,
     /// The space has seen as many workflows as it can.
@@ -53,26 +55,47 @@ pub fn admit<'a>(
     settings: &Settings,
 ) -> Result<Admission<'a>, Refusal> {
     let id = admit_id(space, id)?;
+    let (blueprint, new) = admit_shape(space, draft, settings)?;
+    Ok(Admission { id, blueprint, new })
+}
+
+/// Whether a draft may become a definition of that name, and as what.
+pub fn admit_definition(
+    space: &Space,
+    name: &[u8],
+    draft: &Draft<'_>,
+    settings: &Settings,
+) -> Result<(BlueprintId, Option<Checked>), Refusal> {
+    let admitted = admit_shape(space, draft, settings)?;
+    if space.definitions.has_room_for(name) { Ok(admitted) } else { Err(Refusal::NoDefinitionLeft) }
+}
+
+/// The blueprint that a draft gets, and its content when the space does not have it.
+fn admit_shape(
+    space: &Space,
+    draft: &Draft<'_>,
+    settings: &Settings,
+) -> Result<(BlueprintId, Option<Checked>), Refusal> {
     let known = space.blueprints.recognise(draft, &space.types);
     if let Some(blueprint) = known
         && space.blueprints.get(blueprint).shape.edges() as u64 <= settings.max_edges
     {
         Shape::check_sizes(draft, settings).map_err(Refusal::Invalid)?;
-        return Ok(Admission { id, blueprint, new: None });
+        return Ok((blueprint, None));
     }
     let checked = Shape::check(draft, settings).map_err(Refusal::Invalid)?;
     let types: Option<Vec<TypeId>> = checked.types.iter().map(|name| space.type_id(name)).collect();
     if let Some(types) = &types
         && let Some(blueprint) = space.blueprints.find(&checked.shape, types, &space.types)
     {
-        return Ok(Admission { id, blueprint, new: None });
+        return Ok((blueprint, None));
     }
     let added = checked.types.iter().filter(|name| space.type_id(name).is_none()).count();
     if added > 0 && (space.types.len() + added) as u64 > settings.max_types {
         return Err(Refusal::TooManyTypes { max: settings.max_types });
     }
     let blueprint = space.blueprints.vacant().ok_or(Refusal::NoBlueprintLeft)?;
-    Ok(Admission { id, blueprint, new: Some(checked) })
+    Ok((blueprint, Some(checked)))
 }
 
 /// The id of a push: the one asked for, or the next integer.

@@ -1,5 +1,6 @@
 //! What `apply` says happened, for those who wake, announce and count.
 
+use super::ids::Id;
 use super::units::TypeId;
 
 /// Something users can listen to as a keyspace notification.
@@ -115,6 +116,10 @@ pub struct Report {
     pub poisoned: u64,
     /// Workflows that took too long.
     pub workflows_timed_out: u64,
+    /// Whether anybody wants to know which workflows end; the caller says so beforehand.
+    pub names_ended: bool,
+    /// If so, the ids of those that finished or were removed.
+    pub ended: Vec<Box<[u8]>>,
 }
 
 impl Report {
@@ -132,6 +137,17 @@ impl Report {
         self.retried = 0;
         self.poisoned = 0;
         self.workflows_timed_out = 0;
+        self.names_ended = false;
+        self.ended.clear();
+    }
+
+    /// A workflow finished or is being removed.
+    pub fn end<'s>(&mut self, id: impl FnOnce() -> Id<'s>) {
+        if self.names_ended {
+            let mut text = Vec::new();
+            id().write(&mut text);
+            self.ended.push(text.into());
+        }
     }
 
     /// A task of this type became claimable.

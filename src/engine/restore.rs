@@ -6,14 +6,15 @@
 
 use super::agenda::deadline_key;
 use super::archive::Finished;
+use super::definitions::{self, Definition};
 use super::extras::Extra;
 use super::fresh::LastFresh;
 use super::histogram::Histogram;
 use super::ids::Id;
 use super::keys;
 use super::limits::{
-    MAX_BLUEPRINT_ID, MAX_DURATION_MS, MAX_ID_BYTES, MAX_INTEGER_ID, MAX_NAME_BYTES, MAX_PRIORITY,
-    MAX_SEQUENCE, MAX_TYPES, MAX_WORKERS,
+    MAX_BLUEPRINT_ID, MAX_DEFINITIONS, MAX_DURATION_MS, MAX_ID_BYTES, MAX_INTEGER_ID, MAX_NAME_BYTES,
+    MAX_PAYLOADS_BYTES, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES, MAX_WORKERS,
 };
 use super::notes::NoteKind;
 use super::overrides;
@@ -195,6 +196,34 @@ impl Space {
             return Err(Impossible("a name that is too long"));
         }
         self.blueprints.insert(id, shape, types.into(), name, &self.types);
+        Ok(())
+    }
+
+    /// A definition, how many workflows were started from it, and when the last was. Its blueprint was
+    /// restored before.
+    pub fn restore_definition(
+        &mut self,
+        parts: definitions::Parts<'_>,
+        blueprint: BlueprintId,
+        started: u64,
+        last_started: Option<Millis>,
+    ) -> Result<(), Impossible> {
+        if self.definitions.len() >= MAX_DEFINITIONS || self.definitions.get(parts.name).is_some() {
+            return Err(Impossible("a definition too many"));
+        }
+        if parts.workflow.len() > MAX_NAME_BYTES || parts.payloads.len() > MAX_PAYLOADS_BYTES {
+            return Err(Impossible("a definition that is too long"));
+        }
+        if parts.priority.is_some_and(|priority| priority > MAX_PRIORITY)
+            || parts.timeout_ms.is_some_and(|timeout| !(1..=MAX_DURATION_MS).contains(&timeout))
+        {
+            return Err(Impossible("a definition out of range"));
+        }
+        self.blueprints.retain(blueprint);
+        let mut definition = Definition::new(parts, blueprint, self.blueprints.get(blueprint));
+        definition.started = started;
+        definition.last_started = last_started;
+        self.definitions.insert(definition);
         Ok(())
     }
 

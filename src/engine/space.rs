@@ -6,6 +6,7 @@
 use super::agenda::Agenda;
 use super::archive::{Archive, Finished};
 use super::blueprints::{Blueprint, Blueprints};
+use super::definitions::Definitions;
 use super::extras::{Extra, Extras};
 use super::forms::Form;
 use super::ids::{Id, Ids};
@@ -30,6 +31,7 @@ pub struct Space {
     pub(super) workflows: Workflows,
     pub(super) ids: Ids,
     pub(super) blueprints: Blueprints,
+    pub(super) definitions: Definitions,
     pub(super) types: Types,
     pub(super) workers: Workers,
     pub(super) notes: Notes,
@@ -97,6 +99,7 @@ impl Space {
             workflows: Workflows::default(),
             ids: Ids::default(),
             blueprints: Blueprints::default(),
+            definitions: Definitions::default(),
             types: Types::default(),
             workers: Workers::default(),
             notes: Notes::default(),
@@ -249,6 +252,11 @@ impl Space {
         &self.blueprints
     }
 
+    /// The definitions.
+    pub fn definitions(&self) -> &Definitions {
+        &self.definitions
+    }
+
     /// Keeps a form of a blueprint that exists: no change, so no effect.
     pub fn keep_form(&mut self, form: Form) {
         self.blueprints.keep_form(form);
@@ -333,6 +341,7 @@ impl Space {
             + self.workflows.heap_bytes()
             + self.ids.heap_bytes()
             + self.blueprints.heap_bytes()
+            + self.definitions.heap_bytes()
             + self.types.heap_bytes()
             + self.workers.heap_bytes()
             + self.notes.heap_bytes()
@@ -351,6 +360,7 @@ impl Space {
 
     /// How many pieces freeing it has to free, roughly; large ones are freed in the background.
     pub fn effort(&self) -> usize {
-        1 + self.workflows.len() + self.notes.len() + self.workers.len() + self.types.len()
+        let named = self.workers.len() + self.types.len() + self.definitions.len();
+        1 + self.workflows.len() + self.notes.len() + named
     }
 }

@@ -1,14 +1,7 @@
 //! Clients that wait for tasks.
 //!
-//! A waiting client is blocked on a key, so redirects in a cluster, CLIENT UNBLOCK, changes of role
-//! and disconnects are handled by the server. That key is not the space's own but a stand-in in
-//! the same slot that nobody creates: when a key appears, the server calls every client that is
-//! blocked on it, and with 8,000 workers waiting for the first push that push took 8 ms on Redis
-//! and 870 ms on Valkey. What makes a space appear under a name other than a push (RESTORE,
-//! RENAME, MOVE, COPY, SWAPDB) is told by the server's events: see `events`.
-//!
-//! Beside that the client stands in the module's own queue ([`Waiting`]), which finds the one to
-//! wake without asking the others.
+//! Beside being blocked by the server (see `blocked`) the client stands in the module's own queue
+//! ([`Waiting`]), which finds the one to wake without asking the others.
 //!
 //! To serve it, `wake` claims for it first, leaves the reply in its [`Parked`] record, and unblocks
 //! it. For a client blocked on a key the server then calls the *timeout* callback, at once; a
@@ -19,15 +12,15 @@
 //! The queue lets go of it when the client is served, when time is up, and when it disconnects,
 //! which includes CLIENT UNBLOCK ... ERROR and a change of role; the server in `forget`.
 
-use std::ffi::{c_int, c_longlong, c_void};
-use std::ptr;
+use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use redis_module::raw;
 
 use super::answer;
 use super::api::{ERR, OK, api};
-use super::key::{KeyName, Mode, OwnedString, Target};
+use super::blocked::{self, Callbacks, Caller, Handle};
+use super::key::{KeyName, Mode, Target};
 use super::outcomes::{self, Borrowed};
 use super::perform::{Conditions, on_space};
 use super::schedule;
@@ -38,10 +31,7 @@ use crate::commands::waiting::{Place, PlaceRef, Ticket, Waiting, Wish};
 
 /// One waiting client.
 pub struct Parked {
-    db: i32,
-    /// The name of the command and of the key, for asking the ACL again.
-    argv: [OwnedString; 2],
-    client: u64,
+    caller: Caller,
     claim: Box<Claim>,
     ticket: OnceLock<Ticket>,
     delivery: Mutex<Option<Delivery>>,
@@ -61,13 +51,6 @@ pub struct Waiter {
     handle: Handle,
     parked: Arc<Parked>,
 }
-
-/// The server's handle of a blocked client. Valid as long as the client stands in the queue.
-#[derive(Clone, Copy)]
-struct Handle(*mut raw::RedisModuleBlockedClient);
-
-// SAFETY: used under the server's global lock only.
-unsafe impl Send for Handle {}
 
 static WAITING: Mutex<Option<Waiting<Waiter>>> = Mutex::new(None);
 
@@ -104,54 +87,24 @@ pub fn waiter(ticket: Ticket) -> Option<Waiter> {
 
 /// Blocks the client of a command until there is something for `claim`.
 pub fn block(ctx: &Ctx<'_>, target: &Target<'_>, command: &KeyName<'_>, claim: Box<Claim>) {
-    let timeout = c_longlong::try_from(claim.block_ms.unwrap_or(0)).unwrap_or(0);
+    let block_ms = claim.block_ms.unwrap_or(0);
     let parked = Arc::new(Parked {
-        db: target.db,
-        argv: [OwnedString::hold(command), OwnedString::hold(&target.name)],
-        // SAFETY: the context is valid.
-        client: unsafe { api!(RedisModule_GetClientId(ctx.raw())) },
+        caller: Caller::of(ctx, target, command),
         claim,
         ticket: OnceLock::new(),
         delivery: Mutex::new(None),
     });
-    let stand_in = stand_in(target.name.bytes()).map(|name| OwnedString::new(&name));
-    let mut key = stand_in.as_ref().map_or(target.name.raw(), |name| name.name().raw());
-    // SAFETY: the context is that of a command of a client that may be blocked; the server copies
-    // the key's name; the private data is one reference to the record, returned in `forget`.
-    let handle = unsafe {
-        let handle = api!(RedisModule_BlockClientOnKeys(
-            ctx.raw(),
-            Some(on_key_ready),
-            Some(on_timeout),
-            Some(forget),
-            timeout,
-            &mut key,
-            1,
-            Arc::into_raw(parked.clone()).cast_mut().cast(),
-        ));
-        api!(RedisModule_SetDisconnectCallback(handle, Some(on_disconnect)));
-        Handle(handle)
-    };
+    let record = Arc::into_raw(parked.clone()).cast_mut().cast();
+    // SAFETY: this is the command of a client that may be blocked; the record is a reference that is
+    // returned in `forget`.
+    let handle = unsafe { blocked::block(ctx, &target.name, block_ms, &CALLBACKS, record) };
     let wish = Wish { types: &parked.claim.types, max_priority: parked.claim.max_priority };
     let entry = Waiter { handle, parked: parked.clone() };
     let ticket = with_queue(|queue| queue.enrol(target.place(), wish, entry));
     parked.ticket.set(ticket).expect("set once");
 }
 
-/// A name in the slot of `key` that nobody uses. `None` for keys with a `}` and no hash tag, which
-/// have no such name; their waiters are blocked on the key itself.
-fn stand_in(key: &[u8]) -> Option<Vec<u8>> {
-    const SUFFIX: &[u8] = b"\0 waits for tasks";
-    let tag = key.iter().position(|&byte| byte == b'{').and_then(|open| {
-        let rest = &key[open + 1..];
-        rest.iter().position(|&byte| byte == b'}').filter(|&length| length > 0)
-    });
-    if tag.is_some() {
-        return Some([key, SUFFIX].concat());
-    }
-    let whole = !key.is_empty() && !key.contains(&b'}');
-    whole.then(|| [b"{", key, b"}", SUFFIX].concat())
-}
+const CALLBACKS: Callbacks = Callbacks { on_key_ready, on_timeout, on_disconnect, forget };
 
 impl Waiter {
     /// What it waits for.
@@ -159,20 +112,17 @@ impl Waiter {
         &self.parked.claim
     }
 
-    /// True when the ACL still lets the client claim here. The server's own blocking commands ask
-    /// again when they are woken, from Redis 7.2 on.
+    /// See [`Caller::is_permitted`].
     pub fn is_permitted(&self, ctx: &Ctx<'_>) -> bool {
-        self.parked.is_permitted(ctx)
+        self.parked.caller.is_permitted(ctx)
     }
 
     /// Gives it what it waited for, or an error; it waits no more.
     pub fn deliver(self, delivery: Delivery) {
         self.parked.leave();
         *self.parked.delivery() = Some(delivery);
-        // SAFETY: the client stood in the queue until now, so the handle is valid. The server
-        // calls `on_timeout` before this returns. For clients blocked on keys the second
-        // argument is not used.
-        unsafe { api!(RedisModule_UnblockClient(self.handle.0, ptr::null_mut())) };
+        // SAFETY: the client stood in the queue until now, so the handle is valid.
+        unsafe { self.handle.unblock() };
     }
 }
 
@@ -193,27 +143,9 @@ impl Parked {
         }
     }
 
-    fn is_permitted(&self, ctx: &Ctx<'_>) -> bool {
-        // SAFETY: the context is valid; both results are ours to free; the strings are alive.
-        unsafe {
-            let user = api!(RedisModule_GetClientUserNameById(ctx.raw(), self.client));
-            let Some(user) = OwnedString::from_raw(user) else {
-                return true;
-            };
-            let user = api!(RedisModule_GetModuleUserFromUserName(user.name().raw()));
-            if user.is_null() {
-                return false;
-            }
-            let mut argv = [self.argv[0].name().raw(), self.argv[1].name().raw()];
-            let status = api!(RedisModule_ACLCheckCommandPermissions(user, argv.as_mut_ptr(), 2));
-            api!(RedisModule_FreeModuleUser(user));
-            status == OK
-        }
-    }
-
     /// Tries to claim and to reply in the context of the blocked client itself.
     fn serve_now(&self, ctx: &Ctx<'_>) -> bool {
-        let target = Target { db: self.db, name: self.argv[1].name() };
+        let target = self.caller.target();
         if !ctx.may_work() {
             schedule::defer(target.place());
             return false;
@@ -263,7 +195,7 @@ unsafe extern "C" fn on_key_ready(
     // SAFETY: this is a callback of a blocked client.
     let parked = unsafe { parked(&ctx) };
     // One that is not permitted any more is told when a task is ready for it.
-    if parked.is_permitted(&ctx) && parked.serve_now(&ctx) { OK } else { ERR }
+    if parked.caller.is_permitted(&ctx) && parked.serve_now(&ctx) { OK } else { ERR }
 }
 
 /// Served, or time is up.

@@ -5,8 +5,9 @@
 //! whatever is wrong ends as an error of the loading command, never as a panic. A truncated file
 //! shows as a null string, because the module sets `HANDLE_IO_ERRORS`.
 //!
-//! There is no `unlink` callback: it fires on RENAME and MOVE too, but not on FLUSHALL or SWAPDB,
-//! so nothing can depend on it. Defragmentation is left to the server's allocator.
+//! The `unlink` callback fires on RENAME and MOVE too, but not on FLUSHALL or SWAPDB, so no state
+//! depends on it: it only says that whoever waits at the key should be looked at, because a key that is
+//! overwritten tells nobody else. Defragmentation is left to the server's allocator.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 use redis_module::raw;
 
 use super::api::api;
+use super::awaiting;
 use super::key::KeyName;
 use super::schedule;
 use super::server::{Ctx, log_io};
@@ -54,7 +56,7 @@ pub fn register(ctx: &Ctx<'_>) -> bool {
         defrag: None,
         mem_usage2: Some(mem_usage),
         free_effort2: Some(free_effort),
-        unlink2: None,
+        unlink2: Some(unlink),
         copy2: Some(copy),
         aux_save2: None,
     };
@@ -177,6 +179,17 @@ unsafe extern "C" fn aof_rewrite(
 unsafe extern "C" fn free(value: *mut c_void) {
     // SAFETY: the server gives the value back and does not use it again.
     drop(unsafe { Box::from_raw(value.cast::<SpaceValue>()) });
+}
+
+unsafe extern "C" fn unlink(of: *mut raw::RedisModuleKeyOptCtx, _: *const c_void) {
+    // SAFETY: `of` is the server's; the name lives as long as the callback runs.
+    let (name, db) =
+        unsafe { (api!(RedisModule_GetKeyNameFromOptCtx(of)), api!(RedisModule_GetDbIdFromOptCtx(of))) };
+    if !name.is_null() {
+        // SAFETY: see above.
+        let name = unsafe { KeyName::new(name.cast_mut()) };
+        awaiting::left(PlaceRef { db, key: name.bytes() });
+    }
 }
 
 unsafe extern "C" fn mem_usage(

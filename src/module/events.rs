@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use redis_module::raw;
 
 use super::api::{OK, api};
+use super::awaiting;
 use super::blocking;
 use super::eviction;
 use super::grace;
@@ -49,7 +50,10 @@ unsafe extern "C" fn on_event(
     // SAFETY: the server's context.
     let ctx = unsafe { Ctx::new(ctx) };
     match event.id {
-        raw::REDISMODULE_EVENT_CRON_LOOP => schedule::cron(&ctx),
+        raw::REDISMODULE_EVENT_CRON_LOOP => {
+            schedule::cron(&ctx);
+            awaiting::cron(&ctx);
+        }
         raw::REDISMODULE_EVENT_LOADING if subevent == raw::REDISMODULE_SUBEVENT_LOADING_ENDED => {
             loaded(&ctx);
         }
@@ -63,6 +67,7 @@ unsafe extern "C" fn on_event(
             // SAFETY: this event comes with this structure.
             let db = unsafe { &*data.cast::<raw::RedisModuleFlushInfo>() }.dbnum;
             schedule::forget_database((db != -1).then_some(db));
+            awaiting::changed(&ctx, |place| db == -1 || place.db == db);
         }
         raw::REDISMODULE_EVENT_SWAPDB => {
             // SAFETY: this event comes with this structure.
@@ -70,6 +75,7 @@ unsafe extern "C" fn on_event(
             schedule::swap_databases(swap.dbnum_first, swap.dbnum_second);
             let swapped = [swap.dbnum_first, swap.dbnum_second];
             look_again(&ctx, |place| swapped.contains(&place.db));
+            awaiting::changed(&ctx, |place| swapped.contains(&place.db));
         }
         raw::REDISMODULE_EVENT_CONFIG => {
             eviction::check(&ctx);
@@ -87,6 +93,7 @@ fn loaded(ctx: &Ctx<'_>) {
         grace::start(live_time());
     }
     look_again(ctx, |_| true);
+    awaiting::changed(ctx, |_| true);
 }
 
 /// Spaces may have appeared under names at which clients wait: they are looked at from a timer,
@@ -113,8 +120,9 @@ unsafe extern "C" fn on_key(
     match event {
         b"rename_to" | b"move_to" | b"copy_to" | b"restore" => named(&ctx, &target),
         b"rename_from" | b"move_from" | b"del" | b"expired" | b"evicted" => schedule::forget(target.place()),
-        _ => {}
+        _ => return OK,
     }
+    awaiting::changed_at(&ctx, target.place());
     OK
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use redis_module::raw;
 
 use super::api::{OK, api};
+use super::awaiting;
 use super::blocking;
 use super::eviction;
 use super::server::Ctx;
@@ -65,7 +66,9 @@ unsafe extern "C" fn section(to: *mut raw::RedisModuleInfoCtx, _for_crash_report
     for (state, value) in TaskState::ALL.iter().zip(&GAUGES.tasks) {
         gauge(&format!("tasks_{}", state.name()), value);
     }
+    gauge("definitions", &GAUGES.definitions);
     field("waiting_clients", blocking::count());
+    field("awaiting_clients", awaiting::count());
     gauge("effects_applied", &COUNTERS.applied);
     gauge("leases_expired", &COUNTERS.expired);
     gauge("attempts_timed_out", &COUNTERS.timed_out);

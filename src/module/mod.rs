@@ -9,7 +9,9 @@
 //! | `alloc`, `panic` | the server's memory, and last words in its log |
 //! | `datatype`, `value` | the callbacks of the type, and what a key points to |
 //! | `perform`, `replicate` | runs one command and carries out what it decided |
+//! | `blocked` | clients that wait, for whatever |
 //! | `blocking`, `wake` | clients that wait for tasks, and who gets the next one |
+//! | `awaiting` | clients that wait for workflows to end |
 //! | `schedule`, `events` | what happens without a command: due leases, changes of role and key |
 //! | `outcomes`, `nonce`, `grace`, `eviction` | small state of the whole server |
 //!
@@ -27,6 +29,8 @@
 mod alloc;
 mod answer;
 mod api;
+mod awaiting;
+mod blocked;
 mod blocking;
 mod clock;
 mod datatype;

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use smallvec::SmallVec;
 
 use super::answer;
+use super::awaiting;
 use super::blocking;
 use super::clock;
 use super::grace;
@@ -23,7 +24,7 @@ use super::server::{Ctx, command_time};
 use super::settings;
 use super::value::SpaceValue;
 use super::wake;
-use crate::commands::call::{Call, CommandError, Outcome, Value};
+use crate::commands::call::{Block, Call, CommandError, Outcome, Value};
 use crate::commands::spec::{Access, Spec};
 use crate::commands::sweep;
 use crate::engine::units::Millis;
@@ -67,17 +68,21 @@ pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
         now: command_time(),
         expire_from: (mode == Mode::Change && may_work).then(grace::expire_from),
         replayed: flags.replayed(),
-        may_block: flags.may_block(),
+        may_block: match mode {
+            Mode::Look => flags.may_wait(),
+            Mode::Change => flags.may_block(),
+        },
     };
     let target = Target { db: ctx.db(), name: name.share() };
-    if spec.blocking && may_work && !flags.in_transaction() {
+    if spec.blocking && mode == Mode::Change && may_work && !flags.in_transaction() {
         schedule::serve_those_before(ctx, &target);
     }
     let mut out = outcomes::borrow();
     match on_space(ctx, &target, &conditions, &mut out, spec.run) {
         Err(error) => answer::error(ctx, &error),
         Ok(()) => match out.block.take() {
-            Some(claim) => blocking::block(ctx, &target, &argv[0], claim),
+            Some(Block::Claim(claim)) => blocking::block(ctx, &target, &argv[0], claim),
+            Some(Block::Wait(wait)) => awaiting::block(ctx, &target, &argv[0], wait),
             None => answer::reply(ctx, &out.reply),
         },
     }
@@ -97,6 +102,7 @@ pub fn on_space<R>(
     let settings = settings::current();
     let works = conditions.mode == Mode::Change && conditions.expire_from.is_some();
     let mut steps = Vec::new();
+    out.report.names_ended = conditions.mode == Mode::Change && awaiting::any_at(target.place());
     let mut call = Call {
         args: conditions.args,
         value: match key.holds() {
@@ -156,6 +162,9 @@ pub fn on_space<R>(
     }
     for event in out.report.events.iter() {
         ctx.notify(event, &target.name);
+    }
+    if !out.report.ended.is_empty() {
+        awaiting::ended(ctx, target, &out.report.ended);
     }
     result
 }

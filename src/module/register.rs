@@ -142,7 +142,7 @@ unsafe fn describe(command: *mut raw::RedisModuleCommand, spec: &Spec) -> bool {
     let complexity = text(spec.complexity);
     let since = text(spec.since);
     // A claim hands out random tokens.
-    let tips = spec.blocking.then(|| text("nondeterministic_output"));
+    let tips = (spec.blocking && spec.access != Access::Read).then(|| text("nondeterministic_output"));
     let mut key_specs = [key_spec(spec.access), no_key_spec()];
     let key = Arg::text("key", "The space.");
     let mut arguments = Arguments::default();

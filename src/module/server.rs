@@ -31,6 +31,11 @@ impl Flags {
         self.0 & raw::REDISMODULE_CTX_FLAGS_MASTER != 0
     }
 
+    /// This server is a node of a cluster.
+    pub fn cluster(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_CLUSTER != 0
+    }
+
     /// A file is being loaded.
     pub fn loading(self) -> bool {
         self.0 & raw::REDISMODULE_CTX_FLAGS_LOADING != 0
@@ -53,12 +58,16 @@ impl Flags {
         self.primary() && !self.loading() && !avoid_replica_traffic()
     }
 
-    /// The client may be blocked. Not on a replica, even a writable one: nobody would be woken there.
+    /// The client may be blocked until there is work for it. Not on a replica, even a writable one:
+    /// nobody would be woken there.
     pub fn may_block(self) -> bool {
-        self.primary()
-            && self.0 & raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING == 0
-            && !self.in_transaction()
-            && !self.replayed()
+        self.primary() && self.may_wait()
+    }
+
+    /// The client may be blocked until others have changed something. On a replica that is what
+    /// comes from its primary.
+    pub fn may_wait(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_DENY_BLOCKING == 0 && !self.in_transaction() && !self.replayed()
     }
 }
 
@@ -83,6 +92,25 @@ impl Ctx<'_> {
     /// See [`Flags::may_work`].
     pub fn may_work(&self) -> bool {
         self.flags().may_work()
+    }
+
+    /// True when this server is a primary of a cluster and a command on this key, which is missing, would
+    /// be sent elsewhere: the slot is moving, or has moved. The server then refuses to run one from here.
+    pub fn is_moving(&self, key: &KeyName<'_>) -> bool {
+        let flags = self.flags();
+        if !flags.cluster() || !flags.primary() {
+            return false;
+        }
+        // SAFETY: the context is valid; the format asks for a string of the server's; a reply is ours
+        // to free.
+        unsafe {
+            let call = raw::RedisModule_Call.expect("RedisModule_Call");
+            let reply = call(self.raw(), c"EXISTS".as_ptr(), c"s".as_ptr(), key.raw());
+            if !reply.is_null() {
+                api!(RedisModule_FreeCallReply(reply));
+            }
+            reply.is_null()
+        }
     }
 
     /// The database of the caller.

@@ -26,6 +26,8 @@ pub struct Gauges {
     pub workflows: [AtomicU64; 5],
     /// Tasks by state.
     pub tasks: [AtomicU64; 8],
+    /// Definitions.
+    pub definitions: AtomicU64,
     /// Bytes.
     pub memory: AtomicU64,
 }
@@ -35,6 +37,7 @@ pub static GAUGES: Gauges = Gauges {
     spaces: AtomicU64::new(0),
     workflows: [const { AtomicU64::new(0) }; 5],
     tasks: [const { AtomicU64::new(0) }; 8],
+    definitions: AtomicU64::new(0),
     memory: AtomicU64::new(0),
 };
 
@@ -43,10 +46,11 @@ pub static GAUGES: Gauges = Gauges {
 struct Reported {
     workflows: [u64; 5],
     tasks: [u64; 8],
+    definitions: u64,
     memory: u64,
 }
 
-const NOTHING: Reported = Reported { workflows: [0; 5], tasks: [0; 8], memory: 0 };
+const NOTHING: Reported = Reported { workflows: [0; 5], tasks: [0; 8], definitions: 0, memory: 0 };
 
 impl SpaceValue {
     /// A value for a space that is about to get a key.
@@ -74,7 +78,8 @@ impl SpaceValue {
         } else {
             self.reported.memory
         };
-        self.become_reported(Reported { workflows, tasks, memory });
+        let definitions = self.space.definitions().len() as u64;
+        self.become_reported(Reported { workflows, tasks, definitions, memory });
     }
 
     fn become_reported(&mut self, now: Reported) {
@@ -85,6 +90,7 @@ impl SpaceValue {
         for (place, gauge) in GAUGES.tasks.iter().enumerate() {
             shift(gauge, before.tasks[place], now.tasks[place]);
         }
+        shift(&GAUGES.definitions, before.definitions, now.definitions);
         shift(&GAUGES.memory, before.memory, now.memory);
     }
 }

@@ -11,6 +11,7 @@
 //! | `step`, `operations`, `documents` | what may happen, and a random choice of it |
 //! | `world`, `copies`, `checks` | primary, replica and file, and what must hold between them |
 //! | `adopt` | what the model leaves open and learns from the module |
+//! | `awaited` | clients that wait for workflows, and who of them is answered when |
 //! | `paging` | listings page by page, while things change |
 //! | `tree` | replies, compared |
 //! | `tally` | what happened, to see that enough did |
@@ -21,6 +22,7 @@
 //! runs longer, and `SIM_SECONDS=n` runs ever new seeds for so long.
 
 mod adopt;
+mod awaited;
 mod checks;
 mod copies;
 mod documents;

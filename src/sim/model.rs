@@ -17,6 +17,7 @@ mod attempt;
 mod cancel;
 mod claim;
 mod config;
+mod definitions;
 mod document;
 mod flow;
 mod life;
@@ -27,9 +28,11 @@ mod pause;
 mod push;
 mod retry;
 mod sweep;
+mod wait;
 mod why;
 mod workers;
 
+pub use definitions::Definition;
 pub use list::Filter;
 pub use look::PLENTY;
 pub use options::{Backoff, Growth, Options};
@@ -194,6 +197,8 @@ pub struct Model {
     pub workers: BTreeMap<Vec<u8>, Worker>,
     /// Who claimed in the last command.
     pub returned: Option<Return>,
+    /// What WF.START can start, by name.
+    pub definitions: BTreeMap<Vec<u8>, Definition>,
     /// What WF.CONFIG set and did not set back.
     pub config: BTreeMap<&'static str, u64>,
     pub lifetime: Lifetime,
@@ -215,6 +220,10 @@ impl Model {
         self.begin();
         let answer = match name {
             "WF.PUSH" => self.push(args, moment).map(Answer::Reply),
+            "WF.DEFINE" => self.define(args, moment).map(Answer::Reply),
+            "WF.START" => self.start(args, moment).map(Answer::Reply),
+            "WF.UNDEFINE" => self.undefine(args).map(Answer::Reply),
+            "WF.DEFINITIONS" => self.list_definitions(args).map(Answer::Reply),
             "WF.CLAIM" => self.claim(args, moment),
             "WF.RECOVER" => self.recover(args, moment).map(Answer::Reply),
             "WF.COMPLETE" => self.complete(args, moment).map(Answer::Reply),
@@ -224,6 +233,7 @@ impl Model {
             "WF.RELEASE" => self.release(args, moment).map(Answer::Reply),
             "WF.CANCEL" => self.cancel(args, moment).map(Answer::Reply),
             "WF.RETRY" => self.retry(args, moment).map(Answer::Reply),
+            "WF.WAIT" => self.wait(args, moment),
             "WF.GET" => self.get(args, moment).map(Answer::Reply),
             "WF.LIST" => self.list(args, moment).map(Answer::Reply),
             "WF.DELETE" => self.delete(args).map(Answer::Reply),
@@ -293,6 +303,7 @@ impl Model {
             && self.kinds == other.kinds
             && self.workers == other.workers
             && self.config == other.config
+            && self.definitions == other.definitions
     }
 
     /// Whether a claim of any type could get this task.

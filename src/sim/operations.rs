@@ -1,6 +1,7 @@
 //! What is done next: random, but made up from what the model knows, so that ids exist and tokens
 //! are worth something often enough.
 
+mod definitions;
 mod push;
 mod time;
 mod tokens;
@@ -98,7 +99,7 @@ impl Operations {
         if world.model.workflows.len() > 9 && self.random.one_in(2) {
             return Act::Command(self.delete(world));
         }
-        let words = match self.random.below(246) {
+        let words = match self.random.below(270) {
             0..30 => self.push(world),
             30..78 => self.claim(),
             78..108 => self.complete(world),
@@ -107,6 +108,7 @@ impl Operations {
             138..154 => self.pause_or_release(world),
             154..160 => self.recover(),
             160..163 => self.get(world),
+            260..270 => self.wait(world),
             163..167 => self.why(world),
             167..169 => self.delete(world),
             169 => self.workers(),
@@ -137,6 +139,7 @@ impl Operations {
             224..228 => return Act::Corrupt(self.fault()),
             228 if self.random.one_in(3) => return Act::Drop,
             228..242 => return self.listing(world),
+            246..260 => self.definition(world),
             _ => return Act::OnWrongType(self.any(world)),
         };
         Act::Command(words)
@@ -144,7 +147,7 @@ impl Operations {
 
     /// Any command.
     fn any(&mut self, world: &World) -> Vec<Vec<u8>> {
-        match self.random.below(18) {
+        match self.random.below(21) {
             0 => self.push(world),
             1 => self.claim(),
             2 => self.complete(world),
@@ -161,6 +164,8 @@ impl Operations {
             13 => self.workers(),
             14 => self.why(world),
             15 => self.cancel(world),
+            16 | 17 => self.definition(world),
+            18 => self.wait(world),
             _ => self.stats(),
         }
     }
@@ -242,6 +247,26 @@ impl Operations {
             _ => {}
         }
         command
+    }
+
+    fn wait(&mut self, world: &World) -> Vec<Vec<u8>> {
+        let count = match self.random.below(40) {
+            0 => 1025,
+            n => 1 + n as usize % 3,
+        };
+        let ids: Vec<_> = (0..count).map(|_| self.known_id(world)).collect();
+        let options: [&[&str]; 8] = [
+            &[],
+            &["BLOCK", "0"],
+            &["BLOCK", "0"],
+            &["block", "50"],
+            &["BLOCK", "3153600000000"],
+            &["BLOCK", "3153600000001"],
+            &["BLOCK"],
+            &["BLOCK", "x"],
+        ];
+        let options = *self.random.pick(&options);
+        [words(&["WF.WAIT"]), ids, words(options)].concat()
     }
 
     fn why(&mut self, world: &World) -> Vec<Vec<u8>> {

@@ -68,6 +68,9 @@ impl Tally {
                 };
                 self.count(name, size);
             }
+            ("WF.DEFINITIONS", tree) => {
+                self.count(name, if tree.elements().is_empty() { "empty" } else { "definitions" });
+            }
             ("WF.WORKERS", tree) => {
                 self.count(name, if tree.elements().is_empty() { "empty" } else { "workers" });
             }
@@ -135,9 +138,16 @@ impl Tally {
             }
         }
         waits.extend((!model.config.is_empty()).then_some("a setting of its own"));
+        let started = model.definitions.values().any(|definition| definition.started > 0);
+        waits.extend(started.then_some("a definition that was started"));
         waits.sort_unstable();
         waits.dedup();
         waits.into_iter().for_each(|wait| self.happening(format!("{act} during {wait}")));
+    }
+
+    /// Counts what became of a client that waited for workflows.
+    pub fn waited(&mut self, what: &str) {
+        self.happening(format!("a wait: {what}"));
     }
 
     fn happening(&mut self, what: String) {

@@ -4,6 +4,7 @@
 //! primary's commands left, sent through `WF.APPLY`. The file is the list of these effects, and
 //! replayed now and then. All of it is checked after every step: see `checks`.
 
+use super::awaited::{self, Awaited};
 use super::checks;
 use super::model::{Answer, Model, Moment};
 use super::paging::Paging;
@@ -11,8 +12,9 @@ use super::random::Random;
 use super::step::{Act, Step};
 use super::tally::Tally;
 use super::tree;
-use crate::commands::call::{Call, CommandError, Outcome, Value};
+use crate::commands::call::{Block, Call, CommandError, Outcome, Value};
 use crate::commands::claim::{self, Claim};
+use crate::commands::reply::Reply;
 use crate::commands::{spec, sweep};
 use crate::engine::limits::Settings;
 use crate::engine::space::Space;
@@ -36,6 +38,7 @@ pub struct World {
     pub file: Vec<Effects>,
     pub tally: Tally,
     pub paging: Option<Paging>,
+    pub awaited: Awaited,
     waiting: Vec<Waiting>,
     out: Outcome,
 }
@@ -75,6 +78,7 @@ impl World {
             file: Vec::new(),
             tally: Tally::default(),
             paging: None,
+            awaited: Awaited::default(),
             waiting: Vec::new(),
             out: Outcome::default(),
         }
@@ -102,7 +106,7 @@ impl World {
         if let Some(paging) = &mut self.paging {
             paging.watch(&self.model, step);
         }
-        Ok(())
+        awaited::answer(self, step)
     }
 
     fn act(&mut self, step: &Step) -> Result<(), String> {
@@ -115,14 +119,10 @@ impl World {
             Act::Sweep => self.sweep(step),
             Act::ClockAhead(by) => self.set_clock_ahead(*by, step),
             Act::Serve(nth) => self.serve(*nth, step),
-            Act::Leave(nth) => {
-                if !self.waiting.is_empty() {
-                    self.waiting.remove(nth % self.waiting.len());
-                }
-                Ok(())
-            }
+            Act::Leave(nth) => self.leave(*nth, step),
             Act::ReloadPrimary => {
                 self.model.reload();
+                self.awaited.wake_all();
                 self.reload(|world| &mut world.primary)
             }
             Act::ReloadReplica => self.reload(|world| &mut world.replica),
@@ -140,7 +140,9 @@ impl World {
             Act::Drop => {
                 let fresh = World::new(self.settings.clone());
                 let (tally, waiting) = (std::mem::take(&mut self.tally), std::mem::take(&mut self.waiting));
-                *self = World { tally, waiting, ..fresh };
+                let mut awaited = std::mem::take(&mut self.awaited);
+                awaited.wake_all();
+                *self = World { tally, waiting, awaited, ..fresh };
                 Ok(())
             }
         }
@@ -154,11 +156,14 @@ impl World {
         let result = run(name, args, &mut self.primary, step, false, &self.settings, &mut self.out);
         let found = match (&result, self.out.block.take()) {
             (Err(error), _) => Answer::Error(first_word(error)),
-            (Ok(()), Some(claim)) => {
+            (Ok(()), Some(block)) => {
                 if self.out.reply.items().next().is_some() {
                     return Err("a reply to a client that waits".to_owned());
                 }
-                self.waiting.push(Waiting { args: args.to_vec(), claim });
+                match block {
+                    Block::Claim(claim) => self.waiting.push(Waiting { args: args.to_vec(), claim }),
+                    Block::Wait(wait) => self.awaited.enrol(*wait),
+                }
                 Answer::Blocks
             }
             (Ok(()), None) => Answer::Reply(tree::read(&self.out.reply)?),
@@ -248,6 +253,36 @@ impl World {
         self.after(before, step)
     }
 
+    /// A client stops waiting. One that waits for workflows has run out of time.
+    fn leave(&mut self, nth: usize, step: &Step) -> Result<(), String> {
+        let waiting = self.waiting.len() + self.awaited.len();
+        match nth % waiting.max(1) {
+            _ if waiting == 0 => Ok(()),
+            nth if nth < self.waiting.len() => {
+                self.waiting.remove(nth);
+                Ok(())
+            }
+            nth => {
+                let wait = self.awaited.leave(nth - self.waiting.len());
+                self.tally.waited("time is up");
+                awaited::tell(self, &wait, step)
+            }
+        }
+    }
+
+    /// What something that only looks replies.
+    pub fn ask(
+        &mut self,
+        step: &Step,
+        body: impl FnOnce(&mut Call<'_>) -> Result<(), CommandError>,
+    ) -> Result<Reply, String> {
+        let mut out = Outcome::default();
+        let mut random = nonces(step);
+        let mut call = call(&[], value(&mut self.primary), step, &self.settings, &mut random, &mut out);
+        body(&mut call).map_err(|error| format!("{error:?}"))?;
+        Ok(out.reply)
+    }
+
     /// Carries effects over to the replica and the file, and checks everything.
     fn after(&mut self, before: checks::Before, step: &Step) -> Result<(), String> {
         let effects: Effects = self.out.effects.args().map(<[u8]>::to_vec).collect();
@@ -258,6 +293,7 @@ impl World {
             self.tally.event(event);
         }
         self.tally.expired += self.out.report.expired;
+        self.awaited.wake(&self.out.report.ended);
         if !effects.is_empty() {
             self.apply_to_replica(&effects, step)?;
             self.file.push(effects);
@@ -301,6 +337,7 @@ fn call<'a>(
     random: &'a mut dyn FnMut() -> u32,
     out: &'a mut Outcome,
 ) -> Call<'a> {
+    out.report.names_ended = true;
     Call {
         args,
         value,
@@ -342,7 +379,7 @@ pub fn first_word(error: &CommandError) -> &'static str {
         line.iter().all(|byte| (b' '..=b'~').contains(byte)),
         "an error that is not printable: {error:?}"
     );
-    let words = ["ERR", "INVALID", "EXISTS", "LIMIT", "WRONGTYPE"];
+    let words = ["ERR", "INVALID", "EXISTS", "LIMIT", "UNDEFINED", "WRONGTYPE"];
     words
         .into_iter()
         .find(|word| line.starts_with(format!("{word} ").as_bytes()))

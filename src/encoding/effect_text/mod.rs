@@ -2,6 +2,9 @@
 //!
 //! ```text
 //! push <id> <now> <priority> <flags> <name> <input> <blueprint> <shape> <payloads>
+//! define <definition> <version> <now> <priority, or -> <timeout ms, or -> <name> <blueprint> <shape> <payloads>
+//! start <definition> <id> <now> <priority> <flags> <input>
+//! undefine <definitions>
 //! claim <worker> <now> <leases>       resume <worker> <now> <leases>
 //! complete <now> <tasks>              fail, timeout, poison, poison-recovered <now> <tasks>
 //! expire <now> <tasks>                retry, retry-timeout <now> <leases>
@@ -35,7 +38,7 @@ mod read;
 mod write;
 
 pub use read::apply_text;
-pub use write::EffectLog;
+pub use write::{EffectLog, write_shape};
 
 use crate::engine::units::Nonce;
 use std::borrow::Cow;

@@ -6,7 +6,7 @@ use crate::encoding::bytes::DecodeError;
 use crate::encoding::document;
 use crate::engine::apply::apply;
 use crate::engine::draft::Draft;
-use crate::engine::effect::{Cause, Effect, Grant, Lease, Push, Target};
+use crate::engine::effect::{Cause, Content, Define, Effect, Grant, Lease, Push, Target, Terms};
 use crate::engine::fit::fits;
 use crate::engine::ids::Id;
 use crate::engine::limits::Settings;
@@ -30,6 +30,15 @@ pub fn apply_text(space: &mut Space, args: &[&[u8]], report: &mut Report) -> Res
     while let Some(kind) = args.maybe() {
         match kind {
             b"push" => args.push(space, report)?,
+            b"start" => args.start(space, report)?,
+            b"define" => args.define(space, report)?,
+            b"undefine" => {
+                for item in args.next()?.split(|&byte| byte == b' ') {
+                    let definition =
+                        unescape(item).ok_or(DecodeError::Impossible("a name that does not read"))?;
+                    carry_out(space, &Effect::Undefine { definition: &definition }, report)?;
+                }
+            }
             b"claim" => args.lease(space, report, LeaseKind::Claim)?,
             b"resume" => args.lease(space, report, LeaseKind::Resume)?,
             b"complete" => {
@@ -153,23 +162,46 @@ impl<'a> Args<'a> {
     }
 
     fn push(&mut self, space: &mut Space, report: &mut Report) -> Result<(), DecodeError> {
+        let (mut terms, flags) = self.terms()?;
+        let name = self.next()?;
+        let input = self.next()?;
+        terms.input = flags.input.then_some(input);
+        self.with_content(name, flags.new, |content| {
+            carry_out(space, &Effect::Push(Push { terms, content }), report)
+        })
+    }
+
+    fn start(&mut self, space: &mut Space, report: &mut Report) -> Result<(), DecodeError> {
+        let definition = self.next()?;
+        let (mut terms, flags) = self.terms()?;
+        let input = self.next()?;
+        terms.input = flags.input.then_some(input);
+        carry_out(space, &Effect::Start { definition, terms }, report)
+    }
+
+    fn define(&mut self, space: &mut Space, report: &mut Report) -> Result<(), DecodeError> {
+        let name = self.next()?;
+        let version = self.number()?;
+        let now = self.time()?;
+        let priority = self.number_or_none()?.map(u32::try_from).transpose();
+        let priority = priority.map_err(|_| DecodeError::Impossible("a priority out of range"))?;
+        let timeout_ms = self.number_or_none()?;
+        let workflow = self.next()?;
+        let is_new = self.0.get(1).is_some_and(|shape| !shape.is_empty());
+        self.with_content(workflow, is_new, |content| {
+            let define = Define { name, version, now, priority, timeout_ms, content };
+            carry_out(space, &Effect::Define(define), report)
+        })
+    }
+
+    /// Id, time, priority and flags; INPUT comes later.
+    fn terms(&mut self) -> Result<(Terms<'a>, Flags), DecodeError> {
         let id = Id::of(self.next()?);
         let now = self.time()?;
         let priority =
             u32::try_from(self.number()?).map_err(|_| DecodeError::Impossible("a priority out of range"))?;
         let flags = Flags::read(self.next()?)?;
-        let name = self.next()?;
-        let input = self.next()?;
-        let blueprint =
-            u32::try_from(self.number()?).map_err(|_| DecodeError::Impossible("a blueprint out of range"))?;
-        let shape = self.next()?;
-        let mut rest = self.next()?;
-        let new = if flags.new { Some(read_shape(shape)?) } else { None };
-        let mut payloads = Vec::new();
-        while !rest.is_empty() {
-            payloads.push(take_counted(&mut rest)?);
-        }
-        let push = Push {
+        let terms = Terms {
             id,
             now,
             priority,
@@ -177,13 +209,35 @@ impl<'a> Args<'a> {
             delayed_until: flags.delayed_until,
             timeout: flags.timeout,
             retain_ms: flags.retain_ms,
-            name,
-            input: flags.input.then_some(input),
-            blueprint: BlueprintId(blueprint),
-            new: new.as_ref(),
-            payloads: &payloads,
+            input: None,
         };
-        carry_out(space, &Effect::Push(push), report)
+        Ok((terms, flags))
+    }
+
+    /// Takes blueprint, shape and payloads.
+    fn with_content(
+        &mut self,
+        name: &[u8],
+        is_new: bool,
+        then: impl FnOnce(Content<'_>) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        let blueprint =
+            u32::try_from(self.number()?).map_err(|_| DecodeError::Impossible("a blueprint out of range"))?;
+        let shape = self.next()?;
+        let mut rest = self.next()?;
+        let new = if is_new { Some(read_shape(shape)?) } else { None };
+        let mut payloads = Vec::new();
+        while !rest.is_empty() {
+            payloads.push(take_counted(&mut rest)?);
+        }
+        then(Content { name, blueprint: BlueprintId(blueprint), new: new.as_ref(), payloads: &payloads })
+    }
+
+    fn number_or_none(&mut self) -> Result<Option<u64>, DecodeError> {
+        match self.next()? {
+            b"-" => Ok(None),
+            text => number(text).map(Some).ok_or(DecodeError::Impossible("a number that does not read")),
+        }
     }
 
     fn lease(&mut self, space: &mut Space, report: &mut Report, kind: LeaseKind) -> Result<(), DecodeError> {

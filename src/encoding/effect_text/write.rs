@@ -2,12 +2,12 @@
 
 use super::{escape, write_nonce};
 use crate::engine::edge::On;
-use crate::engine::effect::{Cause, Effect, Lease, Push, Target};
+use crate::engine::effect::{Cause, Content, Define, Effect, Lease, Push, Target, Terms};
 use crate::engine::ids::{Id, write_integer};
 use crate::engine::options::{Backoff, TaskOptions};
-use crate::engine::shape::Checked;
+use crate::engine::shape::Shape;
 use crate::engine::space::Space;
-use crate::engine::units::{Millis, TaskRef};
+use crate::engine::units::{Millis, TaskIndex, TaskRef};
 
 /// The arguments of one `WF.APPLY` after the key, in one buffer that is reused.
 #[derive(Debug, Default)]
@@ -60,7 +60,24 @@ impl EffectLog {
     /// Adds an effect that is about to be applied to `space`.
     pub fn append(&mut self, space: &Space, effect: &Effect<'_>) {
         match *effect {
-            Effect::Push(ref push) => self.push(space, push),
+            Effect::Push(Push { ref terms, ref content }) => {
+                self.arg(b"push");
+                self.terms(terms, content.new.is_some());
+                self.arg(content.name);
+                self.arg(terms.input.unwrap_or_default());
+                self.content(space, content);
+            }
+            Effect::Start { definition, ref terms } => {
+                self.arg(b"start");
+                self.arg(definition);
+                self.terms(terms, false);
+                self.arg(terms.input.unwrap_or_default());
+            }
+            Effect::Define(ref define) => self.define(space, define),
+            Effect::Undefine { definition } => {
+                self.item(Listing { kind: "undefine", now: None, deadline: None });
+                escape(definition, &mut self.bytes);
+            }
             Effect::Claim(ref lease) => self.lease("claim", space, lease),
             Effect::Resume(ref lease) => self.lease("resume", space, lease),
             Effect::Complete { now, task, result } => {
@@ -141,27 +158,27 @@ impl EffectLog {
         self.seal_last();
     }
 
-    fn push(&mut self, space: &Space, push: &Push<'_>) {
-        self.arg(b"push");
-        self.arg_with(|bytes| push.id.write(bytes));
-        self.number_arg(push.now.0);
-        self.number_arg(u64::from(push.priority));
+    /// Id, time, priority and flags.
+    fn terms(&mut self, terms: &Terms<'_>, new: bool) {
+        self.arg_with(|bytes| terms.id.write(bytes));
+        self.number_arg(terms.now.0);
+        self.number_arg(u64::from(terms.priority));
         self.arg_with(|bytes| {
-            let flags = [(push.paused, b'p'), (push.input.is_some(), b'i'), (push.new.is_some(), b'n')];
+            let flags = [(terms.paused, b'p'), (terms.input.is_some(), b'i'), (new, b'n')];
             let set = flags.into_iter().filter(|flag| flag.0).map(|flag| flag.1);
             let start = bytes.len();
             bytes.extend(set);
-            if let Some(due) = push.delayed_until {
+            if let Some(due) = terms.delayed_until {
                 bytes.push(b'd');
                 write_integer(due.0, bytes);
             }
-            if let Some(timeout) = push.timeout {
+            if let Some(timeout) = terms.timeout {
                 bytes.push(b't');
                 write_integer(timeout.deadline.0, bytes);
                 bytes.push(b':');
                 write_integer(timeout.after_ms, bytes);
             }
-            if let Some(retain) = push.retain_ms {
+            if let Some(retain) = terms.retain_ms {
                 bytes.push(b'r');
                 write_integer(retain, bytes);
             }
@@ -169,22 +186,40 @@ impl EffectLog {
                 bytes.push(b'-');
             }
         });
-        self.arg(push.name);
-        self.arg(push.input.unwrap_or_default());
-        self.number_arg(u64::from(push.blueprint.0));
-        debug_assert!(push.new.is_some() || space.blueprints().contains(push.blueprint));
+    }
+
+    /// Blueprint, shape and payloads.
+    fn content(&mut self, space: &Space, content: &Content<'_>) {
+        self.number_arg(u64::from(content.blueprint.0));
+        debug_assert!(content.new.is_some() || space.blueprints().contains(content.blueprint));
         self.arg_with(|bytes| {
-            if let Some(new) = push.new {
-                write_shape(new, bytes);
+            if let Some(new) = content.new {
+                write_shape(&new.shape, |task| &new.types[new.shape.type_of(task)], bytes);
             }
         });
         self.arg_with(|bytes| {
-            for payload in push.payloads {
+            for payload in content.payloads {
                 write_integer(payload.len() as u64, bytes);
                 bytes.push(b':');
                 bytes.extend_from_slice(payload);
             }
         });
+    }
+
+    fn define(&mut self, space: &Space, define: &Define<'_>) {
+        let &Define { name, version, now, priority, timeout_ms, ref content } = define;
+        self.arg(b"define");
+        self.arg(name);
+        self.number_arg(version);
+        self.number_arg(now.0);
+        for number in [priority.map(u64::from), timeout_ms] {
+            self.arg_with(|bytes| match number {
+                Some(number) => write_integer(number, bytes),
+                None => bytes.push(b'-'),
+            });
+        }
+        self.arg(content.name);
+        self.content(space, content);
     }
 
     fn lease(&mut self, kind: &'static str, space: &Space, lease: &Lease<'_>) {
@@ -323,13 +358,12 @@ fn retry_word(cause: Cause) -> &'static str {
 }
 
 /// The document of a shape without payloads; [`document::read`] reads it back.
-fn write_shape(checked: &Checked, out: &mut Vec<u8>) {
+pub fn write_shape<'t>(shape: &Shape, type_of: impl Fn(TaskIndex) -> &'t [u8], out: &mut Vec<u8>) {
     // Names and types came in as JSON strings, so they are UTF-8.
     let text = |out: &mut Vec<u8>, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         serde_json::to_writer(out, &text).expect("writing to memory");
     };
-    let shape = &checked.shape;
     out.extend_from_slice(if shape.goes_on() {
         b"{\"fail_fast\":false,\"tasks\":["
     } else {
@@ -339,7 +373,7 @@ fn write_shape(checked: &Checked, out: &mut Vec<u8>) {
         out.extend_from_slice(if task.0 == 0 { b"{\"name\":" } else { b",{\"name\":" });
         text(out, shape.name(task));
         out.extend_from_slice(b",\"type\":");
-        text(out, &checked.types[shape.type_of(task)]);
+        text(out, type_of(task));
         for (place, parent) in shape.parents(task).enumerate() {
             out.extend_from_slice(if place == 0 { b",\"parents\":[" } else { b"," });
             let on = shape.condition(parent, task);

@@ -13,7 +13,9 @@
 //! notes     'N'  count, then each: sequence of the workflow, task, kind, text
 //! tries     'R'  count, then each: sequence of the workflow, task, failures, lost deliveries
 //! extras    'X'  count, then each: sequence of the workflow, timeout, retention, reason
-//! end       'E'  number of types, workers, blueprints, workflows, notes, tries, extras
+//! definitions 'D' count, then each: name, version, name of the workflows, priority, timeout, when it
+//!                came, how many were started and when the last was, blueprint, its payloads
+//! end       'E'  number of types, workers, blueprints, workflows, notes, tries, extras, definitions
 //! ```
 //!
 //! Numbers are varints, texts are a length and bytes. Chunks of one kind follow each other in
@@ -26,9 +28,10 @@
 //! | layout | reason |
 //! |---|---|
 //! | 1 | the first; workers are 'W' with a name only, shapes 'B' with a priority and a lease only, and there are no 'S', 'R', 'X' |
-//! | 2 | retries, delays, timeouts, retention; what each worker did; shapes are 'b', whose edges all ask for success |
-//! | 3 | edges with conditions |
+//! | 2 | retries, delays, timeouts, retention; what each worker did; shapes are 'b', whose edges all ask for success; no 'D' |
+//! | 3 | edges with conditions, definitions |
 
+mod definitions;
 mod options;
 mod read;
 mod write;

@@ -1,6 +1,6 @@
 //! Chunks into a space. Every byte may lie: see `encoding::bytes`.
 
-use super::{EXTRA_REASON, VERSION, VOID, flag, kind, options};
+use super::{EXTRA_REASON, VERSION, VOID, definitions, flag, kind, options};
 use crate::encoding::bytes::{DecodeError, Source};
 use crate::engine::edge::On;
 use crate::engine::extras::{Extra, Timeout};
@@ -64,7 +64,7 @@ pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
     match tag {
         b'H' if reader.space.begun() => return Err(DecodeError::Impossible("a second header")),
         b'H' => reader.header(&mut source)?,
-        b'S' | b'T' | b'W' | b'w' | b'B' | b'b' | b'P' | b'F' | b'N' | b'R' | b'X' | b'E'
+        b'S' | b'T' | b'W' | b'w' | b'B' | b'b' | b'P' | b'F' | b'N' | b'R' | b'X' | b'D' | b'E'
             if !reader.space.incomplete() || reader.space.partial() =>
         {
             return Err(DecodeError::Impossible("a section before the header or after the end"));
@@ -80,6 +80,7 @@ pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
         b'N' => reader.each(&mut source, Reader::note)?,
         b'R' => reader.each(&mut source, Reader::tries)?,
         b'X' => reader.each(&mut source, Reader::extra)?,
+        b'D' => reader.each(&mut source, |reader, source| definitions::read(reader.space, source))?,
         b'E' => reader.end(&mut source)?,
         _ => return Err(DecodeError::Impossible("a section that is not known")),
     }
@@ -356,8 +357,8 @@ impl Reader<'_> {
                 return Err(DecodeError::Impossible("another number of things than it has"));
             }
         }
-        for count in [space.tries().len(), space.extras().len()] {
-            // The first layout has neither.
+        for count in [space.tries().len(), space.extras().len(), space.definitions().len()] {
+            // The first layout has none of them, the second no definitions.
             if !source.is_empty() && source.int()? != count as u64 {
                 return Err(DecodeError::Impossible("another number of things than it has"));
             }

@@ -1,6 +1,6 @@
 //! A space into chunks.
 
-use super::{CHUNK, EXTRA_REASON, VERSION, VOID, flag, kind, options};
+use super::{CHUNK, EXTRA_REASON, VERSION, VOID, definitions, flag, kind, options};
 use crate::encoding::bytes::put_text;
 use crate::engine::fresh::LastFresh;
 use crate::engine::histogram::Histogram;
@@ -69,9 +69,17 @@ pub fn save(space: &Space, sink: &mut dyn FnMut(&[u8])) {
     let notes = notes(space, &slots, &mut out);
     let tries = tries(space, &slots, &mut out);
     let extras = extras(space, &slots, &mut out);
+    let definitions = space.definitions().sorted();
+    for definition in &definitions {
+        let tasks = space.blueprints().get(definition.blueprint).shape.len();
+        out.item(b'D', |bytes| definitions::write(definition, tasks, bytes));
+    }
     out.close();
     out.tag = b'E';
-    for count in [space.types().len(), workers.len(), blueprints, slots.len(), notes, tries, extras] {
+    let definitions = definitions.len();
+    for count in
+        [space.types().len(), workers.len(), blueprints, slots.len(), notes, tries, extras, definitions]
+    {
         put_varint(&mut out.body, count as u64);
     }
     out.emit();

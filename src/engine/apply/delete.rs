@@ -41,6 +41,7 @@ pub(super) fn delete(space: &mut Space, slot: Slot, report: &mut Report) {
         }
     }
     space.retire_extra(slot);
+    report.end(|| space.id_of(slot));
     space.ids.remove(slot, &space.workflows);
     let workflow = space.workflows.remove(slot);
     space.totals.workflows[workflow.word()] -= 1;

@@ -326,4 +326,5 @@ pub(super) fn finish_if_done(space: &mut Space, slot: Slot, now: Millis, report:
     space.workflows.change(slot, |workflow| workflow.finish(shape, now));
     let finished = space.finished(slot).expect("it finished just now");
     space.archive.insert(&finished);
+    report.end(|| space.id_of(slot));
 }

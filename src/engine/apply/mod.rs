@@ -2,6 +2,8 @@
 //! cannot fail: what an effect asks for was checked by planning or by decoding.
 //!
 //! ON PUSH      the blueprint is interned, tasks without parents become ready (`push`)
+//! ON DEFINE    the blueprint is interned and kept with the payloads; ON UNDEFINE they go (`start`)
+//! ON START     a workflow is made of a definition, as by a push (`start`)
 //! ON CLAIM     a ready task leaves its queue and is leased (`lease`)
 //! ON EXTEND    a lease gets a new deadline; one that ran out is taken up again (`lease`)
 //! ON EXPIRE,   the lease ends; the task is ready again, or cancelled when its workflow has
@@ -28,6 +30,7 @@ mod pause;
 mod push;
 mod rerun;
 mod shift;
+mod start;
 
 pub(super) use pause::open_parents;
 
@@ -50,6 +53,9 @@ pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
     };
     match *effect {
         Effect::Push(ref push) => push::push(space, push, report),
+        Effect::Start { definition, ref terms } => start::start(space, definition, terms, report),
+        Effect::Define(ref define) => start::define(space, define),
+        Effect::Undefine { definition } => start::undefine(space, definition),
         Effect::Claim(ref lease) => lease::claim(space, lease),
         Effect::Resume(ref lease) => lease::resume(space, lease),
         Effect::Extend { task, deadline } => lease::extend(space, task, deadline),

@@ -71,7 +71,7 @@ impl Model {
 }
 
 /// Whether a text has the form of a pattern of `*`, `?` and characters that stand for themselves.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern, text) {
         ([], []) => true,
         ([b'*', rest @ ..], _) => (0..=text.len()).any(|skipped| glob(rest, &text[skipped..])),

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 
 /// A task of a document.
+#[derive(Clone, Debug, PartialEq)]
 pub struct DocumentTask {
     pub name: Vec<u8>,
     pub kind: Vec<u8>,
@@ -21,6 +22,7 @@ pub struct DocumentTask {
 }
 
 /// A checked document.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     pub name: Vec<u8>,
     pub priority: Option<u64>,

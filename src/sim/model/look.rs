@@ -64,6 +64,7 @@ impl Model {
             ("tasks_timed_out", Tree::number(self.lifetime.tasks_timed_out)),
             ("tasks_poisoned", Tree::number(self.lifetime.tasks_poisoned)),
             ("workflows_timed_out", Tree::number(self.lifetime.workflows_timed_out)),
+            ("definitions", Tree::number(self.definitions.len() as u64)),
             ("types", Tree::Map(types.collect())),
         ]))
     }

@@ -7,60 +7,98 @@ use crate::sim::tree::Tree;
 /// The largest id that is an integer.
 const LARGEST_INTEGER_ID: u64 = 9_223_372_036_854_775_806;
 
-impl Model {
-    /// `WF.PUSH key workflow [ID id] [NX] [INPUT value] [PRIORITY p] [PAUSED] [DELAY ms | AT unix-ms]
-    /// [TIMEOUT ms] [RETAIN ms]`
-    pub fn push(&mut self, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Result<Tree, Refusal> {
-        let mut words = Words(args);
-        let source = words.need()?;
+/// How a workflow comes in, whatever it is.
+#[derive(Default)]
+pub struct Terms {
+    id: Option<Vec<u8>>,
+    nx: bool,
+    input: Option<Vec<u8>>,
+    priority: Option<u64>,
+    paused: bool,
+    start: Option<u64>,
+    timeout: Option<u64>,
+    retain: Option<u64>,
+}
+
+impl Terms {
+    /// `[ID id] [NX] [INPUT value] [PRIORITY p] [PAUSED] [DELAY ms | AT unix-ms] [TIMEOUT ms]
+    /// [RETAIN ms]`
+    pub fn read(mut words: Words<'_>, moment: &Moment<'_>) -> Result<Terms, Refusal> {
         let now = moment.now;
-        let (mut id, mut nx, mut input, mut priority, mut paused) = (None, false, None, None, false);
-        let (mut start, mut timeout, mut retain) = (None, None, None);
+        let mut terms = Terms::default();
         while !words.0.is_empty() {
             if words.keyword("ID") {
-                id = Some(words.need()?.to_vec());
+                terms.id = Some(words.need()?.to_vec());
             } else if words.keyword("NX") {
-                nx = true;
+                terms.nx = true;
             } else if words.keyword("INPUT") {
-                input = Some(words.need()?.to_vec());
+                terms.input = Some(words.need()?.to_vec());
             } else if words.keyword("PRIORITY") {
-                priority = Some(words.number(0, 16_777_215)?);
+                terms.priority = Some(words.number(0, 16_777_215)?);
             } else if words.keyword("PAUSED") {
-                paused = true;
+                terms.paused = true;
             } else if words.has("DELAY") || words.has("AT") {
                 let (base, name) = if words.has("AT") { (0, "AT") } else { (now, "DELAY") };
                 words.keyword(name);
                 let time = base + words.number(0, now - base + TEN_YEARS)?;
-                if start.replace(time).is_some() {
+                if terms.start.replace(time).is_some() {
                     return Err("ERR");
                 }
             } else if words.keyword("TIMEOUT") {
-                if timeout.replace(words.number(1, TEN_YEARS)?).is_some() {
+                if terms.timeout.replace(words.number(1, TEN_YEARS)?).is_some() {
                     return Err("ERR");
                 }
             } else if words.keyword("RETAIN") {
-                retain = Some(words.number(0, TEN_YEARS)?);
+                terms.retain = Some(words.number(0, TEN_YEARS)?);
             } else {
                 return Err("ERR");
             }
         }
-        if input.as_ref().is_some_and(|input| input.len() as u64 > moment.settings.max_input_bytes) {
+        if terms.input.as_ref().is_some_and(|input| input.len() as u64 > moment.settings.max_input_bytes) {
             return Err("LIMIT");
         }
+        Ok(terms)
+    }
+}
+
+impl Model {
+    /// `WF.PUSH key workflow` and the options of [`Terms::read`]
+    pub fn push(&mut self, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Result<Tree, Refusal> {
+        let mut words = Words(args);
+        let source = words.need()?;
+        let terms = Terms::read(words, moment)?;
         if document::is_oversized(source, moment) {
             return Err("LIMIT");
         }
         // That the id is taken is told before any other limit of the document.
-        let taken = id.as_ref().is_some_and(|id| self.find(id).is_some());
         let document = match document::read(source, moment) {
-            Ok(_) | Err("LIMIT") if taken => return if nx { Ok(Tree::Null) } else { Err("EXISTS") },
+            Ok(_) | Err("LIMIT") if self.is_taken(&terms) => return self.taken(&terms),
             document => document?,
         };
-        if id.is_none() && self.largest_id == LARGEST_INTEGER_ID {
-            return Err("LIMIT");
-        }
+        self.need_id(&terms)?;
         self.check_room(document.tasks.iter().map(|task| &task.kind), moment.settings)?;
+        Ok(self.take_in(document, terms, moment))
+    }
 
+    /// Whether there is a workflow of the id that is asked for.
+    pub fn is_taken(&self, terms: &Terms) -> bool {
+        terms.id.as_ref().is_some_and(|id| self.find(id).is_some())
+    }
+
+    /// What is said then.
+    pub fn taken(&self, terms: &Terms) -> Result<Tree, Refusal> {
+        if terms.nx { Ok(Tree::Null) } else { Err("EXISTS") }
+    }
+
+    /// Whether there is an id to give.
+    pub fn need_id(&self, terms: &Terms) -> Result<(), Refusal> {
+        if terms.id.is_none() && self.largest_id == LARGEST_INTEGER_ID { Err("LIMIT") } else { Ok(()) }
+    }
+
+    /// A workflow of a document comes in, and nothing speaks against it.
+    pub fn take_in(&mut self, document: document::Document, terms: Terms, moment: &Moment<'_>) -> Tree {
+        let now = moment.now;
+        let Terms { id, nx: _, input, priority, paused, start, timeout, retain } = terms;
         self.exists = true;
         let id = id.unwrap_or_else(|| (self.largest_id + 1).to_string().into_bytes());
         if let Some(integer) = integer(&id) {
@@ -126,7 +164,7 @@ impl Model {
         }
         self.advance(place, now);
         self.events.insert("workflow.pushed");
-        Ok(Tree::Bulk(id))
+        Tree::Bulk(id)
     }
 
     /// The tasks without parents wait until a time, and then as long as their own `delay_ms` says.

@@ -12,11 +12,17 @@ impl Operations {
         let document = documents::random(&mut self.random, !wide);
         let mut command = words(&["WF.PUSH"]);
         command.push(document.source);
+        command.extend(self.terms(world, document.bad));
+        command
+    }
+
+    /// The options of `WF.PUSH` and `WF.START`.
+    pub fn terms(&mut self, world: &World, bad: bool) -> Vec<Vec<u8>> {
         let mut options: Vec<Vec<Vec<u8>>> = Vec::new();
         let random = &mut self.random;
         // A bad document under a taken id, or when no id is left, is wrong in two ways, and no rule
         // says which is told.
-        if document.bad {
+        if bad {
             options.push(words(&["ID", "of a bad document"]));
         } else if random.one_in(2) {
             options.push(vec![b"ID".to_vec(), self.own_id(world)]);
@@ -71,8 +77,7 @@ impl Operations {
         {
             options.reverse();
         }
-        command.extend(options.into_iter().flatten());
-        command
+        options.into_iter().flatten().collect()
     }
 
     fn own_id(&mut self, world: &World) -> Vec<u8> {

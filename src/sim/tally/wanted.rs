@@ -40,6 +40,10 @@ impl Tally {
 /// Every command, and every kind of answer that the contract gives it.
 const WANTED: &[(&str, &[&str])] = &[
     ("WF.PUSH", &["ok", "nil", "INVALID", "EXISTS", "LIMIT", "ERR", "WRONGTYPE"]),
+    ("WF.DEFINE", &["n", "INVALID", "LIMIT", "ERR", "WRONGTYPE"]),
+    ("WF.START", &["ok", "nil", "UNDEFINED", "EXISTS", "LIMIT", "ERR", "WRONGTYPE"]),
+    ("WF.UNDEFINE", &["n", "0", "WRONGTYPE"]),
+    ("WF.DEFINITIONS", &["definitions", "empty", "ERR", "WRONGTYPE"]),
     ("WF.CLAIM", &["tasks", "with results", "empty", "blocks", "ERR", "WRONGTYPE"]),
     ("WF.COMPLETE", &["1", "2", "0", "-1", "ERR", "LIMIT", "WRONGTYPE"]),
     ("WF.FAIL", &["1", "2", "0", "-1", "ERR", "LIMIT", "WRONGTYPE"]),
@@ -47,6 +51,7 @@ const WANTED: &[(&str, &[&str])] = &[
     ("WF.PAUSE", &["n", "0", "ERR", "LIMIT", "WRONGTYPE"]),
     ("WF.RELEASE", &["n", "0", "ERR", "WRONGTYPE"]),
     ("WF.RECOVER", &["tokens", "tasks", "empty", "ERR", "WRONGTYPE"]),
+    ("WF.WAIT", &["ok", "blocks", "ERR", "LIMIT", "WRONGTYPE"]),
     ("WF.GET", &["map", "map with tasks", "nil", "ERR", "WRONGTYPE"]),
     ("WF.DELETE", &["n", "0", "WRONGTYPE"]),
     ("WF.STATS", &["map", "nil", "ERR", "WRONGTYPE"]),
@@ -80,7 +85,7 @@ const DISTURBANCES: [&str; 6] =
     ["a restart", "a restart of the replica", "a promotion", "a rewritten file", "a replay", "a copy"];
 
 /// During each of these waits.
-const WAITS: [&str; 11] = [
+const WAITS: [&str; 12] = [
     "a delay",
     "a backoff",
     "a retry that is ready",
@@ -92,6 +97,7 @@ const WAITS: [&str; 11] = [
     "a workflow that runs again",
     "a finished workflow",
     "a setting of its own",
+    "a definition that was started",
 ];
 
 /// The name of what an act does to the servers.
@@ -163,6 +169,14 @@ const HAPPENINGS: &[&str] = &[
     "a lease moved along with the clock",
     "a deadline moved along with the clock",
     "a setting set back",
+    "a start of a later version",
+    "a start of a root with a delay",
+    "a wait: answered",
+    "a wait: answered: several",
+    "a wait: answered: removed",
+    "a wait: goes on",
+    "a wait: goes on: the same one",
+    "a wait: time is up",
     "a listing: on a missing key",
     "a listing: workflows",
     "a listing: dead letters",

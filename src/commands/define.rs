@@ -1,0 +1,80 @@
+//! `WF.DEFINE`: a workflow that can be started by name.
+
+use super::args::Args;
+use super::call::{Call, CommandError};
+use super::carry_out;
+use super::spec::{Access, Arg, COMMANDS, Page, Spec};
+use crate::encoding::document;
+use crate::engine::effect::{Content, Define, Effect};
+use crate::engine::limits::MAX_NAME_BYTES;
+use crate::engine::plan::admit_definition;
+
+#[linkme::distributed_slice(COMMANDS)]
+static DEFINE: Spec = Spec {
+    name: "WF.DEFINE",
+    place: 12,
+    summary: "Defines a workflow, or a new version of it, for WF.START to start by name",
+    complexity: "O(N+E) for N tasks and E edges",
+    since: "0.1.0",
+    arity: 4,
+    access: Access::Insert,
+    deny_oom: true,
+    blocking: false,
+    fast: false,
+    internal: false,
+    args: &[
+        Arg::text("name", "what it is started by, 1 to 512 bytes; any bytes, and the case counts"),
+        Arg::text("workflow", "the workflow as a JSON document, as for WF.PUSH"),
+    ],
+    page: Page {
+        about: "A definition is a template: the document is read and checked once, as WF.PUSH checks it, and kept with all it says: payloads, priorities, delays, backoff, timeouts. A start sends none of it and costs a fraction of a push. The types of its tasks become types of the space. The key is created when it is missing.\n\nDefining a name again, even alike, makes the next version, and what starts from then on is of that version. What was started before goes on as it was; no workflow depends on a definition once it is started. After WF.UNDEFINE versions begin at 1 again.",
+        replies: &[("integer", "the version: 1, or one more than the version it replaces")],
+        errors: &[
+            ("INVALID", "the document is not a workflow; the error names the task and the reason"),
+            (
+                "LIMIT",
+                "the document or the name is larger than allowed, or the space has 10,000 definitions; the error names the limit",
+            ),
+            ("ERR", "the name is empty"),
+            ("OOM", "the server has reached `maxmemory`"),
+        ],
+        replicated: "`define` with the version, the time and the payloads, and the shape when the space does not have it yet.",
+        example: "> WF.DEFINE jobs nightly '{\"tasks\": [{\"name\": \"extract\", \"type\": \"etl\"}, {\"name\": \"load\", \"type\": \"etl\", \"parents\": [\"extract\"]}]}'\n(integer) 1",
+    },
+    run,
+};
+
+fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
+    let mut args = Args(call.args);
+    let (name, text) = (args.required()?, args.required()?);
+    args.end()?;
+    if name.is_empty() {
+        return Err(CommandError::Empty("name"));
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Err(CommandError::TooLong("name", MAX_NAME_BYTES));
+    }
+    let (now, settings) = (call.now, call.settings);
+    let draft = document::read(text, settings).map_err(CommandError::Document)?;
+    let (space, out) = call.space_or_new()?;
+    let (blueprint, new) = admit_definition(space, name, &draft, settings)
+        .map_err(|refusal| CommandError::Refused(refusal, Vec::new()))?;
+    let payloads: Vec<&[u8]> = draft.tasks.iter().map(|task| task.payload.as_bytes()).collect();
+    let version = space.definitions().next_version(name);
+    let define = Define {
+        name,
+        version,
+        now,
+        priority: draft.priority,
+        timeout_ms: draft.timeout_ms,
+        content: Content {
+            name: draft.name.as_deref().unwrap_or_default().as_bytes(),
+            blueprint,
+            new: new.as_ref(),
+            payloads: &payloads,
+        },
+    };
+    carry_out(space, &Effect::Define(define), out);
+    out.reply.count(version);
+    Ok(())
+}
