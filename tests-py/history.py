@@ -34,6 +34,7 @@ def live(server: Server, space: Space) -> None:
     _define(space)
     _wait(server, space)
     _flow(space)
+    _choose(space)
 
 
 def _push_all_kinds(space: Space) -> None:
@@ -132,6 +133,11 @@ def _wait(server: Server, space: Space) -> None:
     space.push(workflow(task("a", type="d"), task("b", ["a"], type="d", delay_ms=HOUR, timeout_ms=HOUR)))
     space.complete(space.claim_one("w", "TYPES", 1, "d").token)
 
+    for end in ([], ["RESULT", BINARY], ["FAIL", BINARY]):
+        one = task("one", signal=True, timeout_ms=9 * HOUR)
+        wid = space.push(workflow(one, task("two", ["one"], signal=True, type="d", timeout_ms=8 * HOUR)))
+        assert space.signal(wid, "one", *end) == 1
+
     jitter = {"kind": "linear", "delay_ms": 2 * HOUR, "max_ms": 3 * HOUR, "jitter": 0.5}
     space.push({**loose(4, type="again", timeout_ms=3 * HOUR), "defaults": {"max_attempts": 9, "backoff": jitter}})
     one, two, three, _ = raw(space.claim("w", "TYPES", 1, "again", "COUNT", 4, "LEASE", HOUR))
@@ -174,6 +180,19 @@ def _flow(space: Space) -> None:
         for one in held:
             (space.fail if one.name in fails else space.complete)(*raw([one]))
         space.claim("flows", "TYPES", 1, "flow", "LEASE", HOUR)
+
+
+def _choose(space: Space) -> None:
+    """A choice that has come to something, and one that has not yet; results that were freed, kept, left."""
+    behind = [task("c", ["a", "b"], type="choice"), task("d", ["a"], type="choice", keep_result=True)]
+    after = [task("e", ["d"], type="choice"), task("f", ["c"], type="choice")]
+    for _ in "12":
+        space.push(workflow(*(task(name, type="choice") for name in "ab"), *behind, *after))
+    one, _, two, _ = raw(space.claim("chooser", "TYPES", 1, "choice", "COUNT", 4, "LEASE", HOUR))
+    space.complete(one, "RESULT", BINARY, "SKIP", "c")
+    space.complete(two, "RESULT", BINARY, "SKIP", "d")
+    space.complete(*raw(space.claim("chooser", "TYPES", 1, "choice", "LEASE", HOUR)), "RESULT", "kept")
+    space.claim("chooser", "TYPES", 1, "choice", "LEASE", HOUR)
 
 
 def ids_of(space: Space, last: int = 100) -> list[bytes]:

@@ -101,6 +101,9 @@ class Space:
     def fail(self, *tokens_and_options: Any) -> list[int]:
         return self.call("FAIL", *tokens_and_options)
 
+    def signal(self, workflow: Text, name: Text, *end: Any) -> int:
+        return self.call("SIGNAL", workflow, name, *end)
+
     def extend(self, milliseconds: int, *tokens: str) -> list[int]:
         return self.call("EXTEND", milliseconds, *tokens)
 

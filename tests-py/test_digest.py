@@ -262,6 +262,8 @@ TWINS: dict[str, tuple[Command, Command]] = {
         push(workflow(task("x"), task("y") | {"parents": [{"task": "x", "on": "always"}]})),
     ),
     "fail_fast": (push(single() | {"fail_fast": False}), push(single())),
+    "keep_result": (push(single(keep_result=True)), push(single())),
+    "signal": (push(single(signal=True), "PAUSED"), push(single(), "PAUSED")),
     "on_failure": (push(single(on_failure="continue")), push(single())),
     "order of tasks": (push(workflow(task("x"), task("y"))), push(workflow(task("y"), task("x")))),
     "paused type": (["WF.PAUSE", "TYPE", "one"], ["WF.PAUSE", "TYPE", "two"]),

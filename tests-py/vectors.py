@@ -16,6 +16,7 @@ COMMANDS = [
     b"WF.PUSH", b"WF.CLAIM", b"WF.COMPLETE", b"WF.FAIL", b"WF.EXTEND", b"WF.PAUSE", b"WF.RELEASE",
     b"WF.RECOVER", b"WF.GET", b"WF.DELETE", b"WF.STATS", b"WF.APPLY", b"WF.RETRY", b"WF.LIST", b"WF.CONFIG",
     b"WF.WORKERS", b"WF.WHY", b"WF.GRAPH", b"WF.DEFINE", b"WF.START", b"WF.UNDEFINE", b"WF.DEFINITIONS", b"WF.WAIT",
+    b"WF.SIGNAL",
 ]  # fmt: skip
 
 KEYS = [b"jobs"] * 6 + [b"more", b"missing", b"string", b"", b"\x00\xff"]
@@ -47,7 +48,7 @@ TEXTS = [
 
 FIELDS = [
     "priority", "lease_ms", "payload", "children", "colour", "Priority", "max_attempts", "max_deliveries", "timeout_ms",
-    "delay_ms", "backoff",
+    "delay_ms", "backoff", "signal",
 ]  # fmt: skip
 VALUES = [
     0, 1, -1, 5, 2**24, 2**63, 1.5, "7", "", None, [], {}, True, 315_360_000_000, {"delay_ms": 0}, {"kind": "linear"},
@@ -62,7 +63,7 @@ STATES = [b"running", b"paused", b"completed", b"failed", b"cancelled", b"FAILED
 RETRIED = {"max_attempts": 3, "max_deliveries": 3, "backoff": {"delay_ms": 50, "jitter": 0.5}}
 SHAPES = [
     json.dumps(shape)
-    for shape in (chain(3, **RETRIED), fan(4), loose(3, type="x", max_attempts=2), single(timeout_ms=50, **RETRIED))
+    for shape in (chain(3, **RETRIED), loose(2, signal=True, timeout_ms=50), fan(4), loose(3, type="x", max_attempts=2), single(timeout_ms=50, **RETRIED))
 ]
 
 IN_LUA = b"return redis.pcall(unpack(ARGV))"
@@ -136,6 +137,7 @@ class Vectors:
                 out += pick(([], [b"TYPES", b"2", b"work", b"x"], [b"MAXPRIORITY", pick(NUMBERS)]))
             case b"WF.COMPLETE":
                 out = [part for _ in range(some(1, 4)) for part in self._acknowledged(b"RESULT")]
+                out += pick(([], [], [b"SKIP"], [b"SKIP", b"t1", pick(TEXTS)], [b"SKIP", b"t1"]))
             case b"WF.FAIL":
                 out = [
                     part
@@ -160,6 +162,9 @@ class Vectors:
                 out = [pick(self.ids + TEXTS) for _ in range(some(1, 3))]
             case b"WF.RETRY":
                 out = [pick(self.ids), *pick(([], [], [b"TASK", b"t0"], [b"TASK", pick(TEXTS)]))]
+            case b"WF.SIGNAL":
+                out = [pick(self.ids), pick((b"t0", b"t1", b"only", pick(TEXTS)))]
+                out += pick(([], [b"RESULT", pick(TEXTS)], [b"FAIL", pick(TEXTS)]))
             case b"WF.LIST":
                 out = pick(([], [b"FAILED"], [b"STATE", pick(STATES)]))
                 out += pick(([], [b"CURSOR", pick(NUMBERS)], [b"COUNT", pick(NUMBERS)], [b"PREFIX", pick(TEXTS)]))

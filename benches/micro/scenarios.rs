@@ -159,7 +159,7 @@ fn write_completions() {
     let mut log = EffectLog::default();
     counted(|| {
         for &task in &tasks {
-            log.append(&bed.space, &Effect::Complete { now: bed.now, task, result: None });
+            log.append(&bed.space, &Effect::Complete { now: bed.now, task, result: None, skipped: &[] });
         }
     });
     assert!(!log.is_empty());

@@ -8,6 +8,8 @@ use super::carry_out;
 use super::token::Token;
 use crate::engine::effect::{Cause, Effect};
 use crate::engine::limits::MAX_DURATION_MS;
+use crate::engine::space::Space;
+use crate::engine::units::TaskIndex;
 use crate::engine::verdict::{Standing, Wish, retry_at};
 
 /// What an acknowledgement says of its task.
@@ -26,13 +28,20 @@ struct Acknowledgement<'a> {
     wish: Wish,
 }
 
+/// What a call says.
+struct Acknowledgements<'a> {
+    list: Vec<Acknowledgement<'a>>,
+    /// Names of children that its only task chose to skip.
+    skip: &'a [&'a [u8]],
+}
+
 /// Parses and carries out a list of acknowledgements.
 pub fn run(call: &mut Call<'_>, word: Word) -> Result<(), CommandError> {
     let (keyword, max, setting) = match word {
         Word::Completed => ("RESULT", call.settings.max_result_bytes, "max-result-bytes"),
         Word::Failed => ("ERROR", call.settings.max_error_bytes, "max-error-bytes"),
     };
-    let list = parse(Args(call.args), word, keyword)?;
+    let Acknowledgements { list, skip } = parse(Args(call.args), word, keyword)?;
     if list.iter().any(|item| item.text.is_some_and(|text| text.len() as u64 > max)) {
         return Err(CommandError::OverLimit(keyword, max, setting));
     }
@@ -42,6 +51,7 @@ pub fn run(call: &mut Call<'_>, word: Word) -> Result<(), CommandError> {
         list.iter().for_each(|_| call.out.reply.int(-1));
         return Ok(());
     };
+    let skipped = if skip.is_empty() { Vec::new() } else { children(space, &list[0], skip)? };
     out.reply.array(list.len());
     for item in list {
         let standing = item.token.standing(space);
@@ -49,7 +59,7 @@ pub fn run(call: &mut Call<'_>, word: Word) -> Result<(), CommandError> {
         if let Standing::Good(task) = standing {
             let (error, cause) = (item.text, Cause::Reported);
             let effect = match word {
-                Word::Completed => Effect::Complete { now, task, result: item.text },
+                Word::Completed => Effect::Complete { now, task, result: item.text, skipped: &skipped },
                 Word::Failed => {
                     let settings = space.settings(settings);
                     match retry_at(space, task, now, item.wish, &settings, random) {
@@ -82,6 +92,19 @@ fn code(word: Word, standing: Standing) -> i64 {
     }
 }
 
+/// The children that a completion names. One that does not count may name anything.
+fn children(
+    space: &Space,
+    item: &Acknowledgement<'_>,
+    names: &[&[u8]],
+) -> Result<Vec<TaskIndex>, CommandError> {
+    let Standing::Good(task) = item.token.standing(space) else { return Ok(Vec::new()) };
+    space.children_named(task, names).map_err(|place| {
+        let parent = space.workflow(task.slot).1.shape.name(task.index);
+        CommandError::NoChild(parent.to_vec(), names[place].to_vec())
+    })
+}
+
 /// What the next arguments say about trying again, if they do.
 fn wish(args: &mut Args<'_>) -> Result<Option<Wish>, CommandError> {
     if args.keyword("NORETRY") {
@@ -101,10 +124,19 @@ fn parse<'a>(
     mut args: Args<'a>,
     word: Word,
     keyword: &'static str,
-) -> Result<Vec<Acknowledgement<'a>>, CommandError> {
+) -> Result<Acknowledgements<'a>, CommandError> {
     let mut list: Vec<Acknowledgement<'a>> = Vec::with_capacity(args.0.len());
     while !args.0.is_empty() {
         if let Some(last) = list.last_mut() {
+            if let Word::Completed = word
+                && args.keyword("SKIP")
+            {
+                return match (list.len(), args.0) {
+                    (_, []) => Err(CommandError::MissingValue("SKIP")),
+                    (1, skip) => Ok(Acknowledgements { list, skip }),
+                    _ => Err(CommandError::NotAlone("SKIP")),
+                };
+            }
             if args.keyword(keyword) {
                 if last.text.replace(args.value(keyword)?).is_some() {
                     return Err(CommandError::Repeated(keyword));
@@ -125,5 +157,5 @@ fn parse<'a>(
         }
         list.push(Acknowledgement { token: Token::read(args.required()?)?, text: None, wish: Wish::AsSet });
     }
-    Ok(list)
+    Ok(Acknowledgements { list, skip: &[] })
 }

@@ -65,7 +65,7 @@ static CLAIM: Spec = Spec {
             ("task[8]", "with WITHRESULTS: for each parent its name and its result or null, in one flat array"),
         ],
         errors: &[("ERR", "an argument is out of its range"), ("LIMIT", "a name is too long")],
-        replicated: "`claim` with worker, time, tokens and deadlines; before it what was found to be due: `due`, `expire`, `retry-timeout`, `timeout`, `poison`, `deadline`, `delete`. Nothing when nothing was claimed and nothing was due.",
+        replicated: "`claim` with worker, time, tokens and deadlines; before it what was found to be due: `due`, `signal-timeout`, `expire`, `retry-timeout`, `timeout`, `poison`, `deadline`, `delete`. Nothing when nothing was claimed and nothing was due.",
         example: "> WF.CLAIM jobs alice TYPES 1 etl BLOCK 5000 LEASE 30000\n1) 1) \"1-0-9f8e7d6c\"\n   2) \"1\"\n   3) \"extract\"\n   4) \"etl\"\n   5) (integer) 1\n   6) (integer) 1767225630000\n   7) \"\"\n   8) (nil)",
     },
     run,

@@ -63,7 +63,12 @@ fn dot(space: &Space, slot: Slot) -> String {
     out.push_str("  node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\"];\n");
     for task in space.tasks_of(slot) {
         let (name, state) = (dot_text(name_of(space, task)), space.state_of(task));
-        let style = if dashed(state) { ", style=\"rounded,filled,dashed\"" } else { "" };
+        let style = match (space.is_signal(task), dashed(state)) {
+            (false, false) => "",
+            (false, true) => ", style=\"rounded,filled,dashed\"",
+            (true, false) => ", shape=hexagon, style=filled",
+            (true, true) => ", shape=hexagon, style=\"filled,dashed\"",
+        };
         let (place, colour, state) = (task.index.0, colour(state), state.name());
         let _ = writeln!(
             out,
@@ -86,7 +91,8 @@ fn mermaid(space: &Space, slot: Slot) -> String {
     for task in space.tasks_of(slot) {
         let (name, state) = (mermaid_text(name_of(space, task)), space.state_of(task));
         seen[state as usize] = true;
-        let _ = writeln!(out, "  t{}[\"{name}\"]:::{}", task.index.0, state.name());
+        let (open, close) = if space.is_signal(task) { ("{{", "}}") } else { ("[", "]") };
+        let _ = writeln!(out, "  t{}{open}\"{name}\"{close}:::{}", task.index.0, state.name());
     }
     edges(space, slot, |parent, child, on| {
         let _ = match on {

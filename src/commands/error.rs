@@ -30,6 +30,10 @@ pub enum CommandError {
     Needs(&'static str, &'static str),
     /// Two options of which only one may be given.
     Excludes(&'static str, &'static str),
+    /// An option that can only be given with one token.
+    NotAlone(&'static str),
+    /// A task and a name that no child of it has.
+    NoChild(Vec<u8>, Vec<u8>),
     /// A value that is none of those there are.
     NotOneOf(&'static str, Vec<u8>, &'static str),
     /// A setting that a space cannot have.
@@ -58,6 +62,8 @@ pub enum CommandError {
     TooManyWorkers,
     /// A definition that is not there.
     Undefined(Vec<u8>),
+    /// A signal to a task, of this name, that a worker runs.
+    NoSignalTask(Vec<u8>),
     /// `WF.APPLY` from a client.
     Internal,
     /// `WF.APPLY` with something that does not fit.
@@ -81,6 +87,12 @@ impl CommandError {
             MissingValue(option) => format!("ERR {option} needs a value"),
             Needs(option, other) => format!("ERR {option} needs {other} before it"),
             Excludes(option, other) => format!("ERR {option} and {other} exclude each other"),
+            NotAlone(option) => {
+                format!("ERR {option} can only be given with one token: it takes all arguments behind it")
+            }
+            NoChild(task, name) => {
+                format!("ERR SKIP names '{}', which is no child of task '{}'", quote(name), quote(task))
+            }
             NotOneOf(name, value, those) => {
                 format!("ERR {name} must be one of {those}, not '{}'", quote(value))
             }
@@ -106,6 +118,9 @@ impl CommandError {
             Refused(refusal, id) => refused(refusal, id),
             TooManyWorkers => format!("LIMIT the space remembers {MAX_WORKERS} workers, the most it can"),
             Undefined(name) => format!("UNDEFINED no workflow '{}' is defined", quote(name)),
+            NoSignalTask(name) => {
+                format!("ERR task '{}' does not wait for a signal: a worker runs it", quote(name))
+            }
             Internal => {
                 "ERR WF.APPLY is how changes reach replicas and the AOF; clients cannot send it".into()
             }
@@ -142,6 +157,9 @@ fn document(error: &DocumentError) -> String {
         }
         Repeated(at, field) => format!("INVALID {}: field '{field}' is given twice", place(at)),
         WrongKind(at, field, wanted) => format!("INVALID {}: '{field}' must be {wanted}", place(at)),
+        NotForSignal(at, field) => {
+            format!("INVALID {}: '{field}' means nothing where a signal ends the task", place(at))
+        }
         TooManyTasks(max) => format!("LIMIT document: more tasks than the {max} of workflow.max-tasks"),
         TooManyEdges(max) => format!("LIMIT document: more edges than the {max} of workflow.max-edges"),
         OutOfRange(at, field, min, max) => {

@@ -32,7 +32,7 @@ static GRAPH: Spec = Spec {
         .optional(),
     ],
     page: Page {
-        about: "One line a task and one line an edge, tasks in push order. A task is called `t` and its place from 0, and shows its name; characters that are special to the language are written as it wants them, bytes that are not printable text as escapes such as `\\n` and `\\xff`, so that any name is drawn as text and as nothing else.\n\nWaiting is grey, delayed violet, ready yellow, running blue, completed green, failed red, skipped white and cancelled dark grey, skipped and cancelled with a dashed line. Mermaid draws 500 edges and 50,000 characters unless it is configured to draw more.",
+        about: "One line a task and one line an edge, tasks in push order. A task is called `t` and its place from 0, and shows its name; characters that are special to the language are written as it wants them, bytes that are not printable text as escapes such as `\\n` and `\\xff`, so that any name is drawn as text and as nothing else.\n\nWaiting is grey, delayed violet, ready yellow, running blue, completed green, failed red, skipped white and cancelled dark grey, skipped and cancelled with a dashed line. A task that waits for a signal is a hexagon. Mermaid draws 500 edges and 50,000 characters unless it is configured to draw more.",
         replies: &[
             ("null", "there is no such workflow"),
             ("text", "the drawing, with a line feed at the end of each line"),

@@ -32,6 +32,7 @@ pub mod release;
 pub mod reply;
 pub mod retry;
 pub mod sentence;
+pub mod signal;
 pub mod spec;
 pub mod start;
 pub mod stats;

@@ -127,7 +127,10 @@ mod tests {
              [token [ERROR text] [RETRY milliseconds | NORETRY] ...]"
         );
         assert_eq!(line("WF.CONFIG"), " <SET name value [name value ...] | GET pattern>");
-        assert_eq!(line("WF.COMPLETE"), " token [RESULT value] [token [RESULT value] ...]");
+        assert_eq!(
+            line("WF.COMPLETE"),
+            " token [RESULT value] [token [RESULT value] ...] [SKIP child [child ...]]"
+        );
         assert_eq!(line("WF.PAUSE"), " <ID id [id ...] | TYPE type [type ...] | ALL>");
         assert_eq!(line("WF.EXTEND"), " ms token [token ...]");
     }
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn every_command_is_there_once_and_fully_described() {
         let specs = all();
-        assert_eq!(specs.len(), 24);
+        assert_eq!(specs.len(), 25);
         for pair in specs.windows(2) {
             assert!(pair[0].place < pair[1].place, "{} and {}", pair[0].name, pair[1].name);
         }

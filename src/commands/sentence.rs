@@ -32,7 +32,7 @@ impl Sight<'_> {
     /// When a worker last asked for a task's type, while that matters.
     pub fn asked(&self, task: TaskRef) -> Option<Millis> {
         let state = self.space.state_of(task);
-        if state == TaskState::Running || state.is_final() {
+        if state == TaskState::Running || state.is_final() || self.space.is_signal(task) {
             return None;
         }
         match self.asking(task) {
@@ -150,6 +150,7 @@ impl Sight<'_> {
             Reason::Delayed => self.delayed(&view),
             Reason::Paused => self.paused(task, &view),
             Reason::Ready => self.ready(task, &view),
+            Reason::Signal => self.signal(task, &view),
         };
         let clauses: Vec<String> = self.space.reasons(task).iter().map(clause).collect();
         clauses.join("; it ")
@@ -173,10 +174,11 @@ impl Sight<'_> {
         let unmet = shape.parents(task.index).find_map(|parent| {
             let state = self.space.state_of(TaskRef { slot: task.slot, index: parent });
             let on = shape.condition(parent, task.index);
-            let said = || {
-                format!(": it runs on {} of {}, which {}", on.name(), quoted(shape.name(parent)), past(state))
-            };
-            (!on.holds(state)).then(said)
+            let parent_name = quoted(shape.name(parent));
+            match on.holds(state) {
+                false => Some(format!(": it runs on {} of {parent_name}, which {}", on.name(), past(state))),
+                true => self.space.skips(parent, task).then(|| format!(": {parent_name} chose to skip it")),
+            }
         });
         format!("was skipped {} ago{}", self.since(view), unmet.unwrap_or_default())
     }
@@ -228,6 +230,16 @@ impl Sight<'_> {
             name => format!("the {name}"),
         });
         format!("is held by the pause of {}", list(&named.collect::<Vec<_>>()))
+    }
+
+    fn signal(&self, task: TaskRef, view: &TaskView<'_>) -> String {
+        let held = self.space.workflow(task.slot).0.paused();
+        let limit = view.deadline.map(|deadline| match (held, deadline.since(self.now)) {
+            (true, _) => ", and cannot time out while the workflow is paused".to_owned(),
+            (false, 0) => ", and is about to time out".to_owned(),
+            (false, left) => format!(", and times out in {}", span(left)),
+        });
+        format!("has been waiting for a signal for {}{}", self.since(view), limit.unwrap_or_default())
     }
 
     fn ready(&self, task: TaskRef, view: &TaskView<'_>) -> String {

@@ -35,19 +35,26 @@ static STATS: Spec = Spec {
             ("delayed", "tasks that are due later"),
             ("retrying", "those of them of which an attempt failed"),
             ("dead", "tasks that failed for good"),
+            ("signals", "tasks that wait for a signal; `tasks` counts them as ready, `types` does not"),
             (
                 "next_due",
-                "when something happens by itself next, unix time in milliseconds, or null: a delay ends, a lease or a deadline runs out, a finished workflow is removed",
+                "when something happens by itself next, unix time in milliseconds, or null: a delay ends, a signal is late, a lease or a deadline runs out, a finished workflow is removed",
             ),
             ("lease_expiries", "leases that ran out since the space exists"),
             ("attempts_retried", "attempts that failed and were to be tried again"),
-            ("tasks_timed_out", "attempts that took longer than `timeout_ms`"),
+            (
+                "tasks_timed_out",
+                "attempts that took longer than `timeout_ms`, and signals that did not come in time",
+            ),
             ("tasks_poisoned", "tasks that failed because too many deliveries were lost"),
             ("workflows_timed_out", "workflows that failed of their deadline"),
             ("definitions", "workflows that WF.START can start"),
             ("types", "map of each type to a map, oldest type first"),
             ("type: paused", "1 when the type itself is paused, else 0"),
-            ("type: ready, running, delayed", "tasks in these states now"),
+            (
+                "type: ready, running, delayed",
+                "tasks in these states now; ready ones without those that wait for a signal",
+            ),
             (
                 "type: oldest_ready_ms",
                 "for how long the oldest ready task has been ready, in milliseconds; null when none is; at most 1/256 of the range too high, more only where the clock stepped back",
@@ -80,7 +87,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
         None => reply.null(),
         Some(space) => {
             let totals = space.totals();
-            reply.map(14);
+            reply.map(15);
             reply.bulk(b"workflows");
             counts(&mut reply, &WORKFLOW_WORDS, &totals.workflows);
             reply.bulk(b"tasks");
@@ -92,6 +99,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
                 ("delayed", Some(totals.tasks[TaskState::Delayed as usize])),
                 ("retrying", Some(totals.retrying)),
                 ("dead", Some(space.dead().len() as u64)),
+                ("signals", Some(space.types().iter().map(|(_, entry)| entry.signals()).sum())),
                 ("next_due", space.next_due(settings, Millis(0)).map(|due| due.max(now).0)),
                 ("lease_expiries", Some(lifetime.lease_expiries)),
                 ("attempts_retried", Some(lifetime.attempts_retried)),
@@ -117,9 +125,13 @@ fn one_type(reply: &mut Reply, entry: &Type, now: Millis) {
     reply.map(13);
     reply.bulk(b"paused");
     reply.int(i64::from(entry.paused));
-    for state in [TaskState::Ready, TaskState::Running, TaskState::Delayed] {
+    for (state, count) in [
+        (TaskState::Ready, entry.ready()),
+        (TaskState::Running, entry.tasks[TaskState::Running as usize]),
+        (TaskState::Delayed, entry.tasks[TaskState::Delayed as usize]),
+    ] {
         reply.bulk(state.name().as_bytes());
-        reply.count(entry.tasks[state as usize]);
+        reply.count(count);
     }
     reply.bulk(b"oldest_ready_ms");
     number(reply, entry.ages.oldest().map(|since| now.since(since)));

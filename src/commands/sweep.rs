@@ -5,11 +5,13 @@
 use super::call::{Call, CommandError, Outcome, Writing};
 use super::carry_out;
 use crate::engine::due;
-use crate::engine::effect::{Cause, Effect};
+use crate::engine::effect::{Cause, Effect, SignalEnd};
 use crate::engine::limits::{SWEEP_BATCH, Settings};
+use crate::engine::plan::still_wanted;
 use crate::engine::space::Space;
+use crate::engine::state::TaskState;
 use crate::engine::units::{Millis, TaskRef};
-use crate::engine::verdict::{Overdue, Wish, overdue, retry_at};
+use crate::engine::verdict::{Overdue, Wish, overdue, retry_at, vain};
 
 /// What a sweep may do, and by which clock.
 pub struct Sweep<'s> {
@@ -46,8 +48,10 @@ impl Sweep<'_> {
         let settings = space.settings(self.settings);
         let mut left = SWEEP_BATCH;
         for task in due::delayed(space, now, left) {
-            carry_out(space, &Effect::Due { now, task }, out);
-            left -= 1;
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(end_wait(space, task, now, out));
         }
         if expire_from <= now {
             for task in due::leases(space, now, left) {
@@ -69,6 +73,23 @@ impl Sweep<'_> {
         }
         left == 0
     }
+}
+
+/// A delay is over, or a signal did not come in time. Says how much work that was.
+fn end_wait(space: &mut Space, task: TaskRef, now: Millis, out: &mut Outcome) -> usize {
+    if let Some(after_ms) = vain(space, task) {
+        let running = still_wanted(space, task.slot);
+        let text = format!("timed out after {after_ms} ms");
+        let end = SignalEnd::TimedOut(Some(text.as_bytes()));
+        carry_out(space, &Effect::Signal { now, task, end }, out);
+        let stopped = running && !still_wanted(space, task.slot);
+        return if stopped { space.workflow(task.slot).1.shape.len() } else { 1 };
+    }
+    // What was due before it may have failed its workflow.
+    if space.state_of(task) == TaskState::Delayed {
+        carry_out(space, &Effect::Due { now, task }, out);
+    }
+    1
 }
 
 /// The deadline of a running task has passed.

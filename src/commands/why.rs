@@ -31,7 +31,7 @@ static WHY: Spec = Spec {
         Arg::text("task", "the name of a task; without it the answer is about the workflow").optional(),
     ],
     page: Page {
-        about: "`words` says it to people, in one sentence that may be worded differently in later versions; the other fields say it to programs. Texts in `words` are escaped where they are not printable, and cut. Times are unix milliseconds. What does not apply is null.\n\n`last_asked` is when a WF.CLAIM last asked for the type, by name or without TYPES, whether it got something or not and whatever else it wanted, or now while a client waits that could take this very task. It is known to the server that was asked only, since it has the space in memory: after a restart, a failover or a RESTORE, on replicas, and where the type came up after the claim it is null until the next claim.",
+        about: "`words` says it to people, in one sentence that may be worded differently in later versions; the other fields say it to programs. Texts in `words` are escaped where they are not printable, and cut. Times are unix milliseconds. What does not apply is null.\n\n`last_asked` is when a WF.CLAIM last asked for the type, by name or without TYPES, whether it got something or not and whatever else it wanted, or now while a client waits that could take this very task; null for a task that waits for a signal. It is known to the server that was asked only, since it has the space in memory: after a restart, a failover or a RESTORE, on replicas, and where the type came up after the claim it is null until the next claim.",
         replies: &[
             ("null", "there is no such workflow, or no such task in it"),
             ("map", "a flat array in RESP2; without `task` the workflow, with it the task"),
@@ -51,7 +51,7 @@ static WHY: Spec = Spec {
             ("task: reason", "the first of `reasons`"),
             (
                 "task: reasons",
-                "array of all that hold, in the order in which they are to be overcome: `waiting` for parents, `delayed`, `paused`, `ready` and not claimed yet; or one of `running`, `completed`, `failed`, `skipped`, `cancelled`",
+                "array of all that hold, in the order in which they are to be overcome: `waiting` for parents, `delayed`, `paused`, `ready` and not claimed yet, or `signal`: it waits for WF.SIGNAL; or one of `running`, `completed`, `failed`, `skipped`, `cancelled`",
             ),
             ("task: words", "all of it in a sentence"),
             ("task: since", "when it became ready, began to run, or ended"),
@@ -66,7 +66,7 @@ static WHY: Spec = Spec {
             ("task: last_asked", "when a worker last asked for its type, or null; see above"),
             ("task: worker", "who has it or had it last"),
             ("task: attempt", "how often it was handed out"),
-            ("task: deadline", "until when it is leased"),
+            ("task: deadline", "until when it is leased, or waits for a signal"),
             (
                 "task: failures",
                 "how many attempts failed; more than 0 while it is delayed: it is tried again",

@@ -108,6 +108,7 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
             for time in [run.ready, run.started, run.finished] {
                 optional(sink, time.map(|time| time.0 as i64));
             }
+            space.skipped_by(task).for_each(|child| sink.int(i64::from(child.0)));
             for text in [view.worker, view.error, view.result] {
                 sink.bytes(text.unwrap_or_default());
             }
@@ -147,8 +148,12 @@ fn walk_options(options: &TaskOptions, sink: &mut dyn DigestSink) {
         timeout_ms,
         delay_ms,
         tolerated,
+        keep_result,
+        signal,
     } = *options;
     sink.int(i64::from(tolerated));
+    sink.int(i64::from(keep_result.is_some()));
+    sink.int(i64::from(signal));
     optional(sink, priority.map(i64::from));
     optional(sink, max_attempts.map(i64::from));
     optional(sink, max_deliveries.map(i64::from));

@@ -8,7 +8,8 @@ use super::units::{Millis, Slot, TaskIndex, TaskRef};
 /// The agenda; see the module's prose.
 #[derive(Clone, Debug, Default)]
 pub struct Agenda {
-    /// Delayed tasks of workflows that are not paused, by when they are due.
+    /// Delayed tasks of workflows that are not paused, by when they are due, and such as wait for a
+    /// signal, by when they have waited long enough.
     pub delayed: OrderedSet,
     /// Running tasks by deadline.
     pub leases: OrderedSet,

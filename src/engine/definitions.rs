@@ -37,7 +37,7 @@ pub struct Definition {
     /// When the last of them was.
     pub last_started: Option<Millis>,
     payloads: Box<[u8]>,
-    /// What a workflow looks like that begins at once; `None`: a task without parents has a delay.
+    /// What a workflow looks like that begins at once; `None`: a task without parents has a delay or waits for a signal.
     fresh: Option<Fresh>,
 }
 
@@ -71,7 +71,9 @@ impl Definition {
     pub fn new(parts: Parts<'_>, id: BlueprintId, blueprint: &Blueprint) -> Definition {
         let shape = &blueprint.shape;
         let is_root = |task: TaskIndex| shape.parents(task).len() == 0;
-        let waits = |task: TaskIndex| is_root(task) && shape.options(task).delay_ms.is_some();
+        let waits = |task: TaskIndex| {
+            is_root(task) && (shape.options(task).delay_ms.is_some() || shape.is_signal(task))
+        };
         let at_once = !shape.indexes().any(waits);
         Definition {
             name: parts.name.into(),

@@ -10,7 +10,8 @@ fn first(set: &OrderedSet, now: Millis, limit: usize) -> impl Iterator<Item = Ta
     due.take(limit).map(keys::task_of_lease)
 }
 
-/// Delayed tasks whose time has come, the longest due first, at most `limit`.
+/// Delayed tasks whose time has come, and such as waited long enough for a signal, the longest due
+/// first, at most `limit`.
 pub fn delayed(space: &Space, now: Millis, limit: usize) -> Vec<TaskRef> {
     first(&space.agenda.delayed, now, limit).collect()
 }

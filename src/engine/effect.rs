@@ -40,6 +40,8 @@ pub enum Effect<'a> {
         task: TaskRef,
         /// What it gave.
         result: Option<&'a [u8]>,
+        /// Children that it chose to skip, in order.
+        skipped: &'a [TaskIndex],
     },
     /// A task fails for good, and with it its workflow.
     Fail {
@@ -51,6 +53,15 @@ pub enum Effect<'a> {
         error: Option<&'a [u8]>,
         /// Why.
         cause: Cause,
+    },
+    /// A task that waits for a signal ends.
+    Signal {
+        /// When.
+        now: Millis,
+        /// Which.
+        task: TaskRef,
+        /// How.
+        end: SignalEnd<'a>,
     },
     /// An attempt failed, and the task is to be tried again.
     Retry {
@@ -149,6 +160,17 @@ pub enum Effect<'a> {
         /// Which.
         slot: Slot,
     },
+}
+
+/// How a task ends that waits for a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignalEnd<'a> {
+    /// A signal completes it: what it gave.
+    Completed(Option<&'a [u8]>),
+    /// A signal fails it: why, in words.
+    Failed(Option<&'a [u8]>),
+    /// None came in time: that in words.
+    TimedOut(Option<&'a [u8]>),
 }
 
 /// Why a task failed.

@@ -11,7 +11,7 @@ use super::plan::has_room_for_worker;
 use super::restore::Impossible;
 use super::space::Space;
 use super::state::{TaskState, WorkflowState};
-use super::units::{Millis, TaskRef, TypeId};
+use super::units::{Millis, TaskIndex, TaskRef, TypeId};
 use super::verdict::is_wanted;
 use super::workflow::MARK_VOID;
 
@@ -40,7 +40,8 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
             need(!lease.grants.is_empty(), "a claim of nothing")?;
             distinct(lease.grants)?;
             lease.grants.iter().try_for_each(|grant| {
-                need(state(grant.task)? == TaskState::Ready, "a claim of a task that is not ready")
+                need(state(grant.task)? == TaskState::Ready, "a claim of a task that is not ready")?;
+                need(!is_signal(space, grant.task), "a claim of a task that waits for a signal")
             })
         }
         Effect::Resume(lease) => {
@@ -51,12 +52,24 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
                 need(state(grant.task)? == TaskState::Running, "a resumption of a task that is not running")
             })
         }
+        Effect::Signal { task, .. } => need(
+            state(task)? == TaskState::Ready && is_signal(space, task),
+            "a signal that nothing waits for",
+        ),
         Effect::Retry { task, .. } => {
             state(task)?;
             need(is_wanted(space, task), "another try in a workflow that ended")?;
             need(held(space, task), "an acknowledgement of a task that nobody has")
         }
-        Effect::Complete { task, .. } | Effect::Fail { task, .. } | Effect::Extend { task, .. } => {
+        Effect::Complete { task, skipped, .. } => {
+            state(task)?;
+            need(held(space, task), "an acknowledgement of a task that nobody has")?;
+            let shape = &space.workflow(task.slot).1.shape;
+            let known = |&child: &TaskIndex| child.at() < shape.len() && shape.is_child(task.index, child);
+            let in_order = skipped.is_sorted_by(|one, next| one < next);
+            need(in_order && skipped.iter().all(known), "a choice of something that is no child")
+        }
+        Effect::Fail { task, .. } | Effect::Extend { task, .. } => {
             state(task)?;
             need(held(space, task), "an acknowledgement of a task that nobody has")
         }
@@ -122,6 +135,10 @@ fn held(space: &Space, task: TaskRef) -> bool {
         }
         _ => false,
     }
+}
+
+fn is_signal(space: &Space, task: TaskRef) -> bool {
+    space.workflow(task.slot).1.shape.is_signal(task.index)
 }
 
 fn task_exists(space: &Space, task: TaskRef) -> bool {

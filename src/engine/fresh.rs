@@ -16,8 +16,10 @@ pub struct Fresh {
     paused: bool,
     /// State bytes and counters, as the workflow's block begins.
     pub states: Vec<u8>,
-    /// Tasks that are ready.
+    /// Tasks that are ready to be claimed.
     pub ready: Vec<TaskIndex>,
+    /// Tasks that wait for a signal.
+    pub signals: Vec<TaskIndex>,
     /// How many tasks of which type are in which state.
     pub counts: Vec<(TypeId, TaskState, u64)>,
 }
@@ -38,11 +40,14 @@ impl Fresh {
         let mut all: Vec<_> = shape.indexes().map(|task| (blueprint.type_id(task), state(task))).collect();
         all.sort_unstable_by_key(|&(type_id, state)| (type_id, state as u8));
         let alike = all.chunk_by(|one, next| one == next);
+        let ready = shape.indexes().filter(|&task| state(task) == TaskState::Ready);
+        let (signals, ready) = ready.partition(|&task| shape.is_signal(task));
         Fresh {
             blueprint: id,
             paused,
             states,
-            ready: shape.indexes().filter(|&task| state(task) == TaskState::Ready).collect(),
+            ready,
+            signals,
             counts: alike.map(|tasks| (tasks[0].0, tasks[0].1, tasks.len() as u64)).collect(),
         }
     }
@@ -51,6 +56,7 @@ impl Fresh {
     pub fn kept(mut self) -> Fresh {
         self.states.shrink_to_fit();
         self.ready.shrink_to_fit();
+        self.signals.shrink_to_fit();
         self.counts.shrink_to_fit();
         self
     }
@@ -58,7 +64,7 @@ impl Fresh {
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.states.capacity()
-            + self.ready.capacity() * size_of::<TaskIndex>()
+            + (self.ready.capacity() + self.signals.capacity()) * size_of::<TaskIndex>()
             + self.counts.capacity() * size_of::<(TypeId, TaskState, u64)>()
     }
 

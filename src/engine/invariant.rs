@@ -15,8 +15,8 @@ use super::notes::NoteKind;
 use super::space::{Space, Totals};
 use super::state::{TaskState, WorkflowState};
 use super::tries::Tried;
-use super::units::{BlueprintId, Millis, Slot, TaskRef, TypeId, WorkerId};
-use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_TRIED, MARK_VOID, Workflow};
+use super::units::{BlueprintId, Millis, Slot, TaskIndex, TaskRef, TypeId, WorkerId};
+use super::workflow::{MARK_CHOICE, MARK_NOTES, MARK_TRIED, MARK_VOID, Workflow};
 use hashbrown::HashMap;
 
 macro_rules! ensure {
@@ -95,7 +95,7 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
     let shape = &blueprint.shape;
     let mut open = 0;
     let timed_out = space.extra(slot).timeout.is_some_and(|timeout| timeout.passed);
-    let (mut failed, mut cancelled) = (false, false);
+    let (mut failed, mut cancelled, mut chose) = (false, false, false);
     let running = workflow.state() == WorkflowState::Running;
     let survivors = if running { Vec::new() } else { shape.survivors() };
     for index in shape.indexes() {
@@ -109,6 +109,7 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
                 "{id:?} {index:?} counts its open parents wrongly"
             );
         }
+        let holds = || shape.parents(index).all(|parent| space.edge_holds(parent, task));
         let run = workflow.run(shape, index);
         let marks = workflow.marks(index);
         let tried = space.tried(task);
@@ -117,13 +118,16 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
             "{id:?} {index:?} was tried or is marked, not both"
         );
         let handed_out = run.attempt > 0;
+        let signal = shape.is_signal(index);
+        ensure!(!signal || !handed_out, "{id:?} {index:?} waits for a signal and was handed out");
         let may_start = running || survivors.get(index.at()).is_some_and(|&left| left);
         // A rerun takes back parents of what they had let run.
-        let in_order = incomplete == 0 || shape.is_flow();
+        let in_order = shape.is_flow() || (incomplete == 0 && holds());
         match state {
             TaskState::Waiting => {
                 ensure!(may_start, "{id:?} {index:?} waits in a workflow that ended");
                 ensure!(incomplete > 0 || workflow.paused(), "{id:?} {index:?} waits for nothing");
+                ensure!(incomplete > 0 || holds(), "{id:?} {index:?} waits and is to be skipped");
                 ensure!(!handed_out, "{id:?} {index:?} waits and was handed out");
             }
             TaskState::Ready => {
@@ -145,8 +149,9 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
             }
             TaskState::Completed | TaskState::Failed => {
                 ensure!(in_order, "{id:?} {index:?} ended before its parents");
+                let begun = if signal { run.ready } else { run.started };
                 ensure!(
-                    handed_out && run.ready <= run.started && run.started <= run.finished,
+                    handed_out != signal && run.ready <= begun && begun <= run.finished && begun.is_some(),
                     "{id:?} {index:?} ended before it began"
                 );
             }
@@ -162,7 +167,10 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
                 );
             }
             TaskState::Skipped => {
-                ensure!(shape.is_flow(), "{id:?} {index:?} is skipped where nothing can be");
+                ensure!(
+                    shape.is_flow() || (incomplete == 0 && !holds()),
+                    "{id:?} {index:?} is skipped and all its edges hold"
+                );
                 ensure!(!handed_out, "{id:?} {index:?} is skipped and was handed out");
             }
         }
@@ -173,22 +181,41 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
             run.ready.is_none_or(|ready| ready >= workflow.created()),
             "{id:?} {index:?} is older than its workflow"
         );
-        for (mark, kind, owner) in [
-            (MARK_RESULT, NoteKind::Result, TaskState::Completed),
-            (MARK_ERROR, NoteKind::Error, TaskState::Failed),
-        ] {
+        for kind in NoteKind::ALL {
+            let owner = match kind {
+                NoteKind::Result | NoteKind::Choice => TaskState::Completed,
+                NoteKind::Error => TaskState::Failed,
+            };
             // Whether there are notes without a mark shows in their number.
-            if marks & mark != 0 {
+            if marks & kind.mark() != 0 {
                 ensure!(space.notes.get(task, kind).is_some(), "{id:?} {index:?} has a mark and no note");
                 let earlier = kind == NoteKind::Error && tried.failures > 0 && state != TaskState::Completed;
                 ensure!(state == owner || earlier, "{id:?} {index:?} has a {kind:?} and is {state:?}");
             }
         }
-        ensure!(marks & MARK_VOID == 0 || handed_out, "{id:?} {index:?} has a void token and no token");
+        if marks & MARK_CHOICE != 0 {
+            chose = true;
+            let skipped: Vec<TaskIndex> = space.skipped_by(task).collect();
+            let children = skipped.iter().all(|&child| shape.is_child(index, child));
+            let text = space.notes.get(task, NoteKind::Choice).map_or(0, <[u8]>::len);
+            ensure!(
+                children
+                    && skipped.is_sorted_by(|one, next| one < next)
+                    && text > 0
+                    && text.is_multiple_of(4),
+                "{id:?} {index:?} skipped what it cannot"
+            );
+        }
+        let too_late = signal && state == TaskState::Failed;
+        ensure!(
+            marks & MARK_VOID == 0 || handed_out || too_late,
+            "{id:?} {index:?} has a void token and no token"
+        );
         failed |= state == TaskState::Failed && shape.is_fatal(index);
         open += u32::from(!state.is_final());
     }
     ensure!(open == workflow.open(), "{id:?} has {open} open tasks and counts {}", workflow.open());
+    ensure!(chose == workflow.has_choice(), "{id:?} has a choice or says so, not both");
     // After a rerun of one of several, the others have failed in a workflow that runs.
     let called_off = workflow.state() == WorkflowState::Cancelled;
     ensure!(failed || timed_out || called_off || !cancelled, "{id:?} cancelled a task for no reason");
@@ -206,6 +233,7 @@ struct Expected {
     totals: Totals,
     tasks: Vec<[u64; 8]>,
     queues: Vec<Vec<u128>>,
+    signals: Vec<u64>,
     delayed: Vec<u128>,
     deadlines: Vec<u128>,
     dead: Vec<u128>,
@@ -228,6 +256,7 @@ impl Expected {
             totals: Totals::default(),
             tasks: vec![[0; 8]; space.types.len()],
             queues: vec![Vec::new(); space.types.len()],
+            signals: vec![0; space.types.len()],
             delayed: Vec::new(),
             deadlines: Vec::new(),
             dead: Vec::new(),
@@ -259,7 +288,7 @@ impl Expected {
             let run = workflow.run(&blueprint.shape, index);
             self.totals.tasks[state as usize] += 1;
             self.tasks[type_id as usize][state as usize] += 1;
-            self.notes += (workflow.marks(index) & (MARK_RESULT | MARK_ERROR)).count_ones() as usize;
+            self.notes += (workflow.marks(index) & MARK_NOTES).count_ones() as usize;
             if run.attempt > 0 {
                 *self.mentions.entry(run.worker).or_default() += 1;
             }
@@ -272,6 +301,11 @@ impl Expected {
                     self.delayed.push(keys::lease(run.finished.unwrap_or_default(), task));
                 }
                 TaskState::Failed => self.dead.push(keys::lease(run.finished.unwrap_or_default(), task)),
+                TaskState::Ready if blueprint.shape.is_signal(index) => {
+                    self.signals[type_id as usize] += 1;
+                    let due = workflow.signal_due(&blueprint.shape, index).filter(|_| workflow.is_live());
+                    self.delayed.extend(due.map(|due| keys::lease(due, task)));
+                }
                 TaskState::Ready if workflow.is_live() => {
                     self.queues[type_id as usize].push(space.ready_key(task));
                 }
@@ -309,6 +343,12 @@ impl Expected {
             self.totals.tasks[state as usize] += count;
             self.tasks[type_id as usize][state as usize] += count;
         }
+        for &index in &fresh.signals {
+            let TypeId(type_id) = blueprint.type_id(index);
+            self.signals[type_id as usize] += 1;
+            let due = workflow.signal_due(&blueprint.shape, index);
+            self.delayed.extend(due.map(|due| keys::lease(due, TaskRef { slot, index })));
+        }
         for &index in fresh.ready.iter().filter(|_| workflow.is_live()) {
             let own = blueprint.shape.options(index).priority;
             let TypeId(type_id) = blueprint.type_id(index);
@@ -344,7 +384,7 @@ impl Expected {
             );
             ensure!(entry.queue.len() == self.queues[place].len(), "the queue of type {id} miscounts itself");
             ensure!(
-                entry.ages.count() == entry.tasks[TaskState::Ready as usize],
+                entry.ages.count() + self.signals[place] == entry.tasks[TaskState::Ready as usize],
                 "type {id} has ages of {} tasks",
                 entry.ages.count()
             );

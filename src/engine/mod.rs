@@ -15,7 +15,7 @@
 //! | `chunk`, `ordered`, `keys` | a compact ordered set, and what it is sorted by |
 //! | `split_table`, `side_table` | a hash table that never grows all at once, and what few have kept in one |
 //! | `histogram`, `ages` | statistics of constant size |
-//! | `edge` | when a child runs, depending on how its parent ended |
+//! | `edge`, `choice` | when a child runs, depending on how its parent ended, and on what it chose |
 //! | `options` | what may be said of a task beyond its edges |
 //! | `draft` | a workflow as somebody asked for it, not checked yet |
 //! | `shape` | a checked DAG in flat arrays |
@@ -43,6 +43,7 @@ pub mod ages;
 pub mod apply;
 pub mod archive;
 pub mod blueprints;
+pub mod choice;
 mod chunk;
 pub mod definitions;
 pub mod draft;

@@ -1,18 +1,35 @@
-//! Results and error texts. Most tasks have neither, so they lie in a table of their own; a mark in
-//! the task's state byte says whether to look.
+//! Results, error texts and choices. Most tasks have none, so they lie in a table of their own; a mark
+//! in the task's state byte says whether to look.
 
 use super::split_table::SplitTable;
 use super::units::TaskRef;
+use super::workflow::{MARK_CHOICE, MARK_ERROR, MARK_RESULT};
 use hashbrown::DefaultHashBuilder;
 use std::hash::BuildHasher;
 
-/// What a note is.
+/// What a note is; the numbers are stored in files and never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NoteKind {
     /// RESULT of a completion.
     Result,
     /// ERROR of a failure.
     Error,
+    /// SKIP of a completion: see [`super::choice`].
+    Choice,
+}
+
+impl NoteKind {
+    /// All kinds in the order of their numbers.
+    pub const ALL: [NoteKind; 3] = [NoteKind::Result, NoteKind::Error, NoteKind::Choice];
+
+    /// The mark of a task that has such a note.
+    pub fn mark(self) -> u8 {
+        match self {
+            NoteKind::Result => MARK_RESULT,
+            NoteKind::Error => MARK_ERROR,
+            NoteKind::Choice => MARK_CHOICE,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -19,6 +19,8 @@ pub enum Reason {
     Paused,
     /// Nobody has claimed it yet.
     Ready,
+    /// The signal that ends it has not come yet.
+    Signal,
 }
 
 impl Reason {
@@ -30,6 +32,7 @@ impl Reason {
             Reason::Delayed => TaskState::Delayed.name(),
             Reason::Paused => "paused",
             Reason::Ready => TaskState::Ready.name(),
+            Reason::Signal => "signal",
         }
     }
 }
@@ -69,19 +72,27 @@ impl Space {
             reasons.push(Reason::Paused);
         }
         if state == TaskState::Ready {
-            reasons.push(Reason::Ready);
+            reasons.push(if self.is_signal(task) { Reason::Signal } else { Reason::Ready });
         }
         reasons
     }
 
-    /// The pauses that hold a task. None holds one that runs or has ended.
+    /// Whether a signal ends a task.
+    pub fn is_signal(&self, task: TaskRef) -> bool {
+        self.workflow(task.slot).1.shape.is_signal(task.index)
+    }
+
+    /// The pauses that hold a task. None holds one that runs, waits for its signal, or has ended; and
+    /// nothing but the pause of its workflow holds one that nobody claims.
     pub fn pauses(&self, task: TaskRef) -> Pauses {
         let (workflow, blueprint) = self.workflow(task.slot);
+        let claimed = !blueprint.shape.is_signal(task.index);
         match workflow.task_state(task.index) {
+            TaskState::Ready if !claimed => Pauses::default(),
             TaskState::Waiting | TaskState::Delayed | TaskState::Ready => Pauses {
                 workflow: workflow.paused(),
-                kind: self.types.at(blueprint.type_id(task.index)).paused,
-                space: self.paused,
+                kind: claimed && self.types.at(blueprint.type_id(task.index)).paused,
+                space: claimed && self.paused,
             },
             _ => Pauses::default(),
         }

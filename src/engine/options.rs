@@ -21,6 +21,10 @@ pub struct TaskOptions {
     pub delay_ms: Option<u64>,
     /// Its failure does not fail the workflow.
     pub tolerated: bool,
+    /// Its result stays although no child wants it any more: `Some(true)` or nothing.
+    pub keep_result: Option<bool>,
+    /// Nobody claims it: a signal from outside ends it, or `timeout_ms` after it became ready.
+    pub signal: bool,
 }
 
 /// How the delay grows with the number of failures.

@@ -26,7 +26,7 @@ use super::state::{TaskState, WorkflowState};
 use super::tries::Tried;
 use super::units::{BlueprintId, Millis, Sequence, Slot, TaskIndex, TaskRef, TypeId};
 use super::workers::Deeds;
-use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_TRIED, MARK_VOID, Parts, Payloads, Workflow};
+use super::workflow::{MARK_TRIED, MARK_VOID, Parts, Payloads, Workflow};
 
 /// Something a file says cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,7 +317,7 @@ impl Space {
 
     /// Adds a workflow to which nothing has happened yet.
     fn add_fresh(&mut self, workflow: Workflow) {
-        let Space { restoring, blueprints, workflows, types, totals, .. } = self;
+        let Space { restoring, blueprints, workflows, types, totals, agenda, .. } = self;
         let restoring = restoring.get_or_insert_default();
         let (id, sequence, created) = (workflow.blueprint(), workflow.sequence(), workflow.created());
         let blueprint = blueprints.get(id);
@@ -328,7 +328,12 @@ impl Space {
         }
         totals.workflows[workflow.word()] += 1;
         let priority = workflow.priority();
+        let due = |&index: &TaskIndex| Some((index, workflow.signal_due(&blueprint.shape, index)?));
+        let timed: Vec<_> = fresh.signals.iter().filter_map(due).collect();
         let slot = workflows.insert(workflow);
+        for (index, due) in timed {
+            agenda.delayed.insert(keys::lease(due, TaskRef { slot, index }));
+        }
         for &index in &fresh.ready {
             let type_id = blueprint.type_id(index);
             let priority = blueprint.shape.options(index).priority.unwrap_or(priority);
@@ -369,9 +374,16 @@ impl Space {
             let live = workflow.is_live();
             let created = workflow.created();
             let run = workflow.run(&blueprint.shape, task.index);
+            let waits = state == TaskState::Ready && blueprint.shape.is_signal(task.index);
+            let due = if waits && live { workflow.signal_due(&blueprint.shape, task.index) } else { None };
             self.totals.tasks[state as usize] += 1;
             self.types.at_mut(type_id).tasks[state as usize] += 1;
             match state {
+                TaskState::Ready if waits => {
+                    if let Some(due) = due {
+                        self.agenda.delayed.insert(keys::lease(due, task));
+                    }
+                }
                 TaskState::Ready => {
                     let key = self.ready_key(task);
                     if let Some(restoring) = &mut self.restoring {
@@ -406,7 +418,7 @@ impl Space {
         Ok(())
     }
 
-    /// A result or an error, on a task of the workflow of that age.
+    /// A note, on a task of the workflow of that age.
     pub fn restore_note(
         &mut self,
         sequence: Sequence,
@@ -414,17 +426,17 @@ impl Space {
         kind: NoteKind,
         text: &[u8],
     ) -> Result<(), Impossible> {
-        let mark = match kind {
-            NoteKind::Result => MARK_RESULT,
-            NoteKind::Error => MARK_ERROR,
-        };
         let slot = self.slot_of_age(sequence).ok_or(Impossible("a note on no workflow"))?;
         let task = TaskRef { slot, index };
         if index.at() >= self.workflow(slot).1.shape.len() || self.notes.get(task, kind).is_some() {
             return Err(Impossible("a note on no task, or twice"));
         }
         self.notes.set(task, kind, text);
-        self.workflows.at_mut(slot).set_marks(index, mark, true);
+        let workflow = self.workflows.at_mut(slot);
+        workflow.set_marks(index, kind.mark(), true);
+        if kind == NoteKind::Choice {
+            workflow.set_choice(true);
+        }
         Ok(())
     }
 

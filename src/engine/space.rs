@@ -21,7 +21,7 @@ use super::tries::{Tried, Tries};
 use super::types::Types;
 use super::units::{Millis, Sequence, Slot, TaskRef, TypeId};
 use super::workers::Workers;
-use super::workflow::{MARK_ERROR, MARK_RESULT, MARK_TRIED, Workflow};
+use super::workflow::{MARK_NOTES, MARK_TRIED, Workflow};
 use super::workflows::Workflows;
 use std::borrow::Cow;
 
@@ -188,7 +188,7 @@ impl Space {
         let (workflow, blueprint) = self.workflow(slot);
         let finished = workflow.finished(&blueprint.shape)?;
         let notes = blueprint.shape.indexes().map(|index| match workflow.marks(index) {
-            marks if marks & (MARK_RESULT | MARK_ERROR) == 0 => 0,
+            marks if marks & MARK_NOTES == 0 => 0,
             marks => self.note_bytes(TaskRef { slot, index }, marks),
         });
         let extra = self.extra(slot);
@@ -204,11 +204,8 @@ impl Space {
     }
 
     fn note_bytes(&self, task: TaskRef, marks: u8) -> usize {
-        let of = |mark: u8, kind| match marks & mark {
-            0 => 0,
-            _ => self.notes.get(task, kind).map_or(0, <[u8]>::len) + NOTE_BYTES,
-        };
-        of(MARK_RESULT, NoteKind::Result) + of(MARK_ERROR, NoteKind::Error)
+        let kinds = NoteKind::ALL.into_iter().filter(|kind| marks & kind.mark() != 0);
+        kinds.map(|kind| self.notes.get(task, kind).map_or(0, <[u8]>::len) + NOTE_BYTES).sum()
     }
 
     /// The priority of the task that a claim of this type would get.
@@ -267,7 +264,7 @@ impl Space {
         &self.workflows
     }
 
-    /// Results and errors.
+    /// Results, errors and choices.
     pub fn notes(&self) -> &Notes {
         &self.notes
     }

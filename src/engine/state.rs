@@ -12,6 +12,8 @@
 //!                   or was cancelled
 //! ```
 //!
+//! A task that waits for a signal goes from `ready` to its end; nobody claims it.
+//!
 //! A waiting task whose parents have ended and one of whose edges does not hold is `skipped`. WF.RETRY
 //! takes what failed or was cancelled, and what lies behind it, back to `waiting`.
 
@@ -23,7 +25,7 @@ pub enum TaskState {
     Waiting = 0,
     /// Due later.
     Delayed = 1,
-    /// May be claimed, unless something is paused.
+    /// May be claimed, unless something is paused; or waits for its signal.
     Ready = 2,
     /// Leased to a worker.
     Running = 3,

@@ -29,7 +29,7 @@ pub struct Type {
     pub waits: Histogram,
     /// Milliseconds from claimed to completed or failed.
     pub runs: Histogram,
-    /// Since when its ready tasks have been ready.
+    /// Since when its ready tasks have been ready, without those that wait for a signal.
     pub ages: Ages,
     /// When a worker last asked for this type by name, 0: never. Not part of what the space is: neither
     /// replicas nor files know it.
@@ -37,6 +37,17 @@ pub struct Type {
 }
 
 impl Type {
+    /// Tasks that could be claimed but for pauses: all that are ready and do not wait for a signal.
+    /// O(1), in some hundred steps at most.
+    pub fn ready(&self) -> u64 {
+        self.ages.count()
+    }
+
+    /// Tasks that wait for a signal. As [`Type::ready`].
+    pub fn signals(&self) -> u64 {
+        self.tasks[TaskState::Ready as usize] - self.ready()
+    }
+
     /// One task of it goes from one state to another.
     pub fn count_move(&mut self, from: TaskState, to: TaskState) {
         self.tasks[from as usize] -= 1;

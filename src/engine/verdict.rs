@@ -50,6 +50,44 @@ pub fn judge(space: &Space, id: Id<'_>, index: u32, nonce: Nonce) -> Standing {
     }
 }
 
+/// What a signal to a task comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reception {
+    /// Nothing: the task is run by a worker.
+    NoSignal,
+    /// The task does not wait for it yet.
+    Early,
+    /// It ends the task.
+    Ends,
+    /// A signal completed the task before.
+    Completed,
+    /// A signal failed the task before.
+    Failed,
+    /// The task ended without one.
+    Late,
+}
+
+/// What a signal to a task, which must be there, comes to.
+pub fn receive(space: &Space, task: TaskRef) -> Reception {
+    let (workflow, blueprint) = space.workflow(task.slot);
+    if !blueprint.shape.is_signal(task.index) {
+        return Reception::NoSignal;
+    }
+    match workflow.task_state(task.index) {
+        TaskState::Waiting | TaskState::Delayed => Reception::Early,
+        TaskState::Ready => Reception::Ends,
+        TaskState::Completed => Reception::Completed,
+        TaskState::Failed if workflow.marks(task.index) & MARK_VOID == 0 => Reception::Failed,
+        TaskState::Failed | TaskState::Running | TaskState::Skipped | TaskState::Cancelled => Reception::Late,
+    }
+}
+
+/// How long a task, which is due, waited for a signal in vain, in milliseconds; `None` when it is due
+/// because its delay is over, or is due no more.
+pub fn vain(space: &Space, task: TaskRef) -> Option<u64> {
+    if receive(space, task) == Reception::Ends { options(space, task).timeout_ms } else { None }
+}
+
 fn options(space: &Space, task: TaskRef) -> TaskOptions {
     space.workflow(task.slot).1.shape.options(task.index)
 }

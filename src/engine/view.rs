@@ -30,7 +30,7 @@ pub struct TaskView<'a> {
     pub started: Option<Millis>,
     /// When it ended.
     pub finished: Option<Millis>,
-    /// Until when it is leased.
+    /// Until when it is leased, or waits for a signal.
     pub deadline: Option<Millis>,
     /// Until when it is delayed.
     pub due: Option<Millis>,
@@ -62,6 +62,7 @@ impl Space {
         let state = workflow.task_state(task.index);
         let marks = workflow.marks(task.index);
         let handed_out = run.attempt > 0;
+        let signal = blueprint.shape.is_signal(task.index);
         // A task that was skipped neither was ready nor began, whatever a sealed run says.
         let begun = state == TaskState::Running || (state.is_final() && handed_out);
         TaskView {
@@ -76,7 +77,11 @@ impl Space {
             started: run.started.filter(|_| begun),
             finished: run.finished.filter(|_| state.is_final()),
             due: run.finished.filter(|_| state == TaskState::Delayed),
-            deadline: run.finished.filter(|_| state == TaskState::Running),
+            deadline: match state {
+                TaskState::Running => run.finished,
+                TaskState::Ready if signal => workflow.signal_due(&blueprint.shape, task.index),
+                _ => None,
+            },
             error: (marks & MARK_ERROR != 0).then(|| self.note(task, NoteKind::Error)),
             result: (marks & MARK_RESULT != 0).then(|| self.note(task, NoteKind::Result)),
             marks,

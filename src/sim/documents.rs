@@ -105,6 +105,7 @@ fn write(tasks: &[Sketch], random: &mut Random, fault: u64) -> String {
     // What may stand in a document may as well not stand there: half of them say nothing of time.
     let timed = !ancestor && random.one_in(2);
     let flows = !ancestor && random.one_in(3);
+    let signals = !ancestor && random.one_in(4);
     let mut written = Vec::new();
     for (index, task) in tasks.iter().enumerate() {
         let mut name = quoted(&task.name);
@@ -132,7 +133,9 @@ fn write(tasks: &[Sketch], random: &mut Random, fault: u64) -> String {
             let quote = if ancestor { "\"" } else { "" };
             fields.push(format!("\"{}\":{quote}{priority}{quote}", spell("priority")));
         }
-        if timed {
+        if signals && random.one_in(3) {
+            fields.extend(options::of_signal(random));
+        } else if timed {
             fields.extend(options::some(random, 6));
         }
         if flows && random.one_in(6) {

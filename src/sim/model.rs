@@ -26,7 +26,9 @@ mod look;
 mod options;
 mod pause;
 mod push;
+mod results;
 mod retry;
+mod signal;
 mod sweep;
 mod wait;
 mod why;
@@ -108,6 +110,10 @@ pub struct Task {
     pub ons: Vec<flow::On>,
     /// Its failure does not fail the workflow.
     pub tolerated: bool,
+    /// A signal ends it, and nobody claims it.
+    pub signal: bool,
+    /// It failed because no signal came in time.
+    pub late: bool,
     pub state: State,
     pub attempts: u64,
     /// Attempts that failed.
@@ -129,6 +135,8 @@ pub struct Task {
     pub finished: Option<u64>,
     pub error: Option<Vec<u8>>,
     pub result: Option<Vec<u8>>,
+    /// Children that it chose to skip when it completed.
+    pub chose_to_skip: BTreeSet<usize>,
 }
 
 /// A workflow.
@@ -228,6 +236,7 @@ impl Model {
             "WF.RECOVER" => self.recover(args, moment).map(Answer::Reply),
             "WF.COMPLETE" => self.complete(args, moment).map(Answer::Reply),
             "WF.FAIL" => self.fail(args, moment).map(Answer::Reply),
+            "WF.SIGNAL" => self.signal(args, moment).map(Answer::Reply),
             "WF.EXTEND" => self.extend(args, moment).map(Answer::Reply),
             "WF.PAUSE" => self.pause(args, moment).map(Answer::Reply),
             "WF.RELEASE" => self.release(args, moment).map(Answer::Reply),
@@ -244,6 +253,7 @@ impl Model {
             "WF.APPLY" => Err("ERR"),
             other => panic!("the model knows no {other}"),
         };
+        self.free_results();
         self.forget_readied();
         answer.unwrap_or_else(Answer::Error)
     }
@@ -252,6 +262,7 @@ impl Model {
     pub fn sweep(&mut self, moment: &mut Moment<'_>) {
         self.begin();
         self.sweep_due(moment);
+        self.free_results();
         self.forget_readied();
     }
 
@@ -308,14 +319,14 @@ impl Model {
 
     /// Whether a claim of any type could get this task.
     pub fn is_claimable(&self, workflow: &Workflow, task: &Task) -> bool {
-        task.state == State::Ready && !self.paused && !workflow.paused && !self.kinds[&task.kind].paused
+        task.is_offered() && !self.paused && !workflow.paused && !self.kinds[&task.kind].paused
     }
 
     /// The server restarts: it sorts what is ready by the time since when it is.
     pub fn reload(&mut self) {
         for (name, kind) in &mut self.kinds {
             let tasks = self.workflows.iter().flat_map(|workflow| &workflow.tasks);
-            let ready = tasks.filter(|task| task.kind == *name && task.state == State::Ready);
+            let ready = tasks.filter(|task| task.kind == *name && task.is_offered());
             kind.readied = ready.filter_map(|task| task.ready).collect();
             kind.readied.sort_unstable();
         }
@@ -343,7 +354,7 @@ impl Model {
     fn forget_readied(&mut self) {
         for (name, kind) in &mut self.kinds {
             let mut tasks = self.workflows.iter().flat_map(|workflow| &workflow.tasks);
-            if !tasks.any(|task| task.kind == *name && task.state == State::Ready) {
+            if !tasks.any(|task| task.kind == *name && task.is_offered()) {
                 kind.readied.clear();
                 kind.earliest = None;
             }
@@ -393,6 +404,11 @@ impl Task {
     /// Whether something is still to come of it.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Waiting | State::Delayed | State::Ready | State::Running)
+    }
+
+    /// Whether it is ready for a worker.
+    pub fn is_offered(&self) -> bool {
+        self.state == State::Ready && !self.signal
     }
 
     /// The last move of a task.

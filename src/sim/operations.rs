@@ -3,6 +3,7 @@
 
 mod definitions;
 mod push;
+mod signal;
 mod time;
 mod tokens;
 
@@ -76,6 +77,7 @@ impl Operations {
             for task in &workflow.tasks {
                 match task.state {
                     State::Delayed => moments.push(task.due.1),
+                    State::Ready => moments.extend(task.signal_due()),
                     State::Running => {
                         moments.push(task.deadline);
                         moments.extend(
@@ -99,7 +101,7 @@ impl Operations {
         if world.model.workflows.len() > 9 && self.random.one_in(2) {
             return Act::Command(self.delete(world));
         }
-        let words = match self.random.below(270) {
+        let words = match self.random.below(294) {
             0..30 => self.push(world),
             30..78 => self.claim(),
             78..108 => self.complete(world),
@@ -140,6 +142,7 @@ impl Operations {
             228 if self.random.one_in(3) => return Act::Drop,
             228..242 => return self.listing(world),
             246..260 => self.definition(world),
+            270..294 => self.signal(world),
             _ => return Act::OnWrongType(self.any(world)),
         };
         Act::Command(words)
@@ -147,7 +150,7 @@ impl Operations {
 
     /// Any command.
     fn any(&mut self, world: &World) -> Vec<Vec<u8>> {
-        match self.random.below(21) {
+        match self.random.below(22) {
             0 => self.push(world),
             1 => self.claim(),
             2 => self.complete(world),
@@ -166,6 +169,7 @@ impl Operations {
             15 => self.cancel(world),
             16 | 17 => self.definition(world),
             18 => self.wait(world),
+            19 => self.signal(world),
             _ => self.stats(),
         }
     }

@@ -78,7 +78,7 @@ impl Tally {
                 Some(Tree::Bulk(reason)) => self.count(name, &String::from_utf8_lossy(reason)),
                 _ => self.count(name, "workflow"),
             },
-            ("WF.RETRY", &Tree::Int(code)) => self.count(name, &code.to_string()),
+            ("WF.RETRY" | "WF.SIGNAL", &Tree::Int(code)) => self.count(name, &code.to_string()),
             (_, Tree::Int(0)) => self.count(name, "0"),
             (_, Tree::Int(_)) => self.count(name, "n"),
             (_, Tree::Null) => self.count(name, "nil"),
@@ -129,6 +129,8 @@ impl Tally {
                 waits.extend(match task.state {
                     State::Delayed if task.attempts > 0 => Some("a backoff"),
                     State::Delayed => Some("a delay"),
+                    State::Ready if task.signal_due().is_some() => Some("a signal with a timeout"),
+                    State::Ready if task.signal => Some("a signal"),
                     State::Ready if task.spent => Some("a retry that is ready"),
                     State::Running if task.options.timeout_ms.is_some() => Some("an attempt with a timeout"),
                     State::Running if task.failures > 0 => Some("another attempt"),

@@ -36,6 +36,8 @@ pub enum DocumentError {
     Repeated(Place, &'static str),
     /// A value of the wrong kind: the field and what it must be.
     WrongKind(Place, &'static str, &'static str),
+    /// A field that only means something where a worker runs the task.
+    NotForSignal(Place, &'static str),
     /// More tasks than so many.
     TooManyTasks(u64),
     /// Far more parents and children than so many edges.

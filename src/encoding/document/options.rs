@@ -40,13 +40,18 @@ pub(super) fn field<'de, A: MapAccess<'de>>(
             let backoff = map.next_value_seed(BackoffSeed { fields: inner });
             options.backoff = backoff.inspect_err(|_| fields.suspect("backoff", "an object", name))?;
         }
+        "keep_result" => {
+            fields.once(FIRST_BIT + 6, "keep_result", name)?;
+            options.keep_result = fields.value(map, "keep_result", "true or false", name)?;
+        }
         _ => return Ok(false),
     }
     Ok(true)
 }
 
 /// What a task does not say for itself, it has from the document's defaults. A delay of nothing wins
-/// over theirs, and then is the same as none: it must be the same shape.
+/// over theirs, and then is the same as none, and so does a result that is not kept: it must be the same
+/// shape.
 pub(super) fn inherit(options: &mut TaskOptions, defaults: &TaskOptions) {
     let TaskOptions {
         priority: _,
@@ -57,13 +62,31 @@ pub(super) fn inherit(options: &mut TaskOptions, defaults: &TaskOptions) {
         timeout_ms,
         delay_ms,
         tolerated: _,
+        keep_result,
+        signal,
     } = options;
+    *delay_ms = delay_ms.or(defaults.delay_ms).filter(|&delay| delay > 0);
+    *keep_result = keep_result.or(defaults.keep_result).filter(|&keep| keep);
+    // The others speak of workers and how long they take.
+    if *signal {
+        return;
+    }
     *lease_ms = lease_ms.or(defaults.lease_ms);
     *max_attempts = max_attempts.or(defaults.max_attempts);
     *max_deliveries = max_deliveries.or(defaults.max_deliveries);
     *backoff = backoff.or(defaults.backoff);
     *timeout_ms = timeout_ms.or(defaults.timeout_ms);
-    *delay_ms = delay_ms.or(defaults.delay_ms).filter(|&delay| delay > 0);
+}
+
+/// An option that is given and only means something where a worker runs the task.
+pub(super) fn of_workers(options: &TaskOptions) -> Option<&'static str> {
+    let given = [
+        ("lease_ms", options.lease_ms.is_some()),
+        ("max_attempts", options.max_attempts.is_some()),
+        ("max_deliveries", options.max_deliveries.is_some()),
+        ("backoff", options.backoff.is_some()),
+    ];
+    given.into_iter().find(|(_, given)| *given).map(|(field, _)| field)
 }
 
 /// The `defaults` of a document.

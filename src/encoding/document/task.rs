@@ -92,6 +92,11 @@ impl<'de> Visitor<'de> for TaskVisitor<'_, '_> {
                         }
                     };
                 }
+                "signal" => {
+                    fields.once(8, "signal", name)?;
+                    let signal: Option<bool> = fields.value(&mut map, "signal", "true or false", name)?;
+                    task.options.signal = signal == Some(true);
+                }
                 "Workflow" | "WorkflowId" => drop(map.next_value::<IgnoredAny>()?),
                 _ if options::field(&mut fields, &mut map, &field, &mut task.options, name)? => {}
                 _ => {
@@ -100,7 +105,13 @@ impl<'de> Visitor<'de> for TaskVisitor<'_, '_> {
                 }
             }
         }
-        Ok(task)
+        match options::of_workers(&task.options) {
+            Some(field) if task.options.signal => {
+                let place = fields.place(&task.name);
+                Err(fields.faults.fail(DocumentError::NotForSignal(place, field)))
+            }
+            _ => Ok(task),
+        }
     }
 }
 

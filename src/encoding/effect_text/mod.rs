@@ -7,6 +7,8 @@
 //! undefine <definitions>
 //! claim <worker> <now> <leases>       resume <worker> <now> <leases>
 //! complete <now> <tasks>              fail, timeout, poison, poison-recovered <now> <tasks>
+//! choose <now> <task> <children>      as complete, of one task; indexes of the children it skips
+//! signal, signal-fail, signal-timeout <now> <tasks>
 //! expire <now> <tasks>                retry, retry-timeout <now> <leases>
 //! recover <now> <tasks>               due <now> <tasks>
 //! extend <leases>                     deadline <now> <ids>
@@ -103,4 +105,32 @@ fn unescape(text: &[u8]) -> Option<Cow<'_, [u8]>> {
         }
     }
     Some(Cow::Owned(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoding::bytes::DecodeError;
+    use crate::engine::report::Report;
+    use crate::engine::space::Space;
+
+    #[test]
+    fn a_choice_names_children_of_its_task_each_once_and_in_order() {
+        let mut space = Space::new();
+        let mut apply = |args: &[&str]| -> Result<(), DecodeError> {
+            let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+            apply_text(&mut space, &args, &mut Report::default())
+        };
+        let shape = r#"{"tasks":[{"name":"a","children":["b","c"]},{"name":"b"},{"name":"c"},{"name":"d"}]}"#;
+        apply(&["push", "1", "5", "100", "n", "", "", "0", shape, "0:0:0:0:"]).unwrap();
+        apply(&["claim", "w", "5", "100 1-0-00000000"]).unwrap();
+        for children in ["", "0", "3", "4", "2 1", "1 1", "1  2", "1 ", "x", "4294967296"] {
+            assert!(apply(&["choose", "6", "1-0", children]).is_err(), "{children}");
+        }
+        for task in ["1-0 1-0", "1-0=1:r 1-0", "1-3", "1-9", "2-0", ""] {
+            assert!(apply(&["choose", "6", task, "1"]).is_err(), "{task}");
+        }
+        assert_eq!(apply(&["choose", "6", "1-0=1:r", "1 2"]), Ok(()));
+        assert!(apply(&["choose", "6", "1-0", "1"]).is_err(), "it completed");
+    }
 }

@@ -6,7 +6,7 @@ use crate::encoding::bytes::DecodeError;
 use crate::encoding::document;
 use crate::engine::apply::apply;
 use crate::engine::draft::Draft;
-use crate::engine::effect::{Cause, Content, Define, Effect, Grant, Lease, Push, Target, Terms};
+use crate::engine::effect::{Cause, Content, Define, Effect, Grant, Lease, Push, SignalEnd, Target, Terms};
 use crate::engine::fit::fits;
 use crate::engine::ids::Id;
 use crate::engine::limits::Settings;
@@ -41,13 +41,30 @@ pub fn apply_text(space: &mut Space, args: &[&[u8]], report: &mut Report) -> Res
             }
             b"claim" => args.lease(space, report, LeaseKind::Claim)?,
             b"resume" => args.lease(space, report, LeaseKind::Resume)?,
-            b"complete" => {
-                args.tasks(space, report, |now, task, result| Effect::Complete { now, task, result })?
-            }
+            b"complete" => args.tasks(space, report, |now, task, result| {
+                let skipped = &[];
+                Effect::Complete { now, task, result, skipped }
+            })?,
+            b"choose" => args.choice(space, report)?,
             b"fail" => args.failures(space, report, Cause::Reported)?,
             b"timeout" => args.failures(space, report, Cause::TimedOut)?,
             b"poison" => args.failures(space, report, Cause::Expired)?,
             b"poison-recovered" => args.failures(space, report, Cause::Recovered)?,
+            b"signal" => args.tasks(space, report, |now, task, text| Effect::Signal {
+                now,
+                task,
+                end: SignalEnd::Completed(text),
+            })?,
+            b"signal-fail" => args.tasks(space, report, |now, task, text| Effect::Signal {
+                now,
+                task,
+                end: SignalEnd::Failed(text),
+            })?,
+            b"signal-timeout" => args.tasks(space, report, |now, task, text| Effect::Signal {
+                now,
+                task,
+                end: SignalEnd::TimedOut(text),
+            })?,
             b"retry" => args.retries(space, report, Cause::Reported)?,
             b"retry-timeout" => args.retries(space, report, Cause::TimedOut)?,
             b"due" => args.tasks(space, report, |now, task, _| Effect::Due { now, task })?,
@@ -262,6 +279,19 @@ impl<'a> Args<'a> {
             LeaseKind::Resume => Effect::Resume(lease),
         };
         carry_out(space, &effect, report)
+    }
+
+    fn choice(&mut self, space: &mut Space, report: &mut Report) -> Result<(), DecodeError> {
+        let now = self.time()?;
+        let mut item = self.next()?;
+        let (task, result) = take_task(space, &mut item)?;
+        if !item.is_empty() {
+            return Err(DecodeError::Impossible("a choice of more than one task"));
+        }
+        let child = |text: &[u8]| Some(TaskIndex(u32::try_from(number(text)?).ok()?));
+        let skipped: Option<Vec<TaskIndex>> = self.next()?.split(|&byte| byte == b' ').map(child).collect();
+        let skipped = skipped.ok_or(DecodeError::Impossible("a child that does not read"))?;
+        carry_out(space, &Effect::Complete { now, task, result, skipped: &skipped }, report)
     }
 
     fn failures(&mut self, space: &mut Space, report: &mut Report, cause: Cause) -> Result<(), DecodeError> {

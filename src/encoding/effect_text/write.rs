@@ -2,7 +2,7 @@
 
 use super::{escape, write_nonce};
 use crate::engine::edge::On;
-use crate::engine::effect::{Cause, Content, Define, Effect, Lease, Push, Target, Terms};
+use crate::engine::effect::{Cause, Content, Define, Effect, Lease, Push, SignalEnd, Target, Terms};
 use crate::engine::ids::{Id, write_integer};
 use crate::engine::options::{Backoff, TaskOptions};
 use crate::engine::shape::Shape;
@@ -80,13 +80,35 @@ impl EffectLog {
             }
             Effect::Claim(ref lease) => self.lease("claim", space, lease),
             Effect::Resume(ref lease) => self.lease("resume", space, lease),
-            Effect::Complete { now, task, result } => {
+            Effect::Complete { now, task, result, skipped: skipped @ [_, ..] } => {
+                self.arg(b"choose");
+                self.number_arg(now.0);
+                self.open_arg();
+                self.task_with(space, task, result);
+                self.seal_last();
+                self.arg_with(|bytes| {
+                    for (place, child) in skipped.iter().enumerate() {
+                        bytes.extend((place > 0).then_some(b' '));
+                        write_integer(u64::from(child.0), bytes);
+                    }
+                });
+            }
+            Effect::Complete { now, task, result, skipped: [] } => {
                 self.item(Listing { kind: "complete", now: Some(now), deadline: None });
                 self.task_with(space, task, result);
             }
             Effect::Fail { now, task, error, cause } => {
                 self.item(Listing { kind: fail_word(cause), now: Some(now), deadline: None });
                 self.task_with(space, task, error);
+            }
+            Effect::Signal { now, task, end } => {
+                let (kind, text) = match end {
+                    SignalEnd::Completed(result) => ("signal", result),
+                    SignalEnd::Failed(error) => ("signal-fail", error),
+                    SignalEnd::TimedOut(error) => ("signal-timeout", error),
+                };
+                self.item(Listing { kind, now: Some(now), deadline: None });
+                self.task_with(space, task, text);
             }
             Effect::Retry { now, task, due, error, cause } => {
                 self.timed_item(retry_word(cause), Some(now), due);
@@ -411,6 +433,12 @@ fn write_options(options: &TaskOptions, out: &mut Vec<u8>) {
     }
     if options.tolerated {
         out.extend_from_slice(b",\"on_failure\":\"continue\"");
+    }
+    if options.keep_result.is_some() {
+        out.extend_from_slice(b",\"keep_result\":true");
+    }
+    if options.signal {
+        out.extend_from_slice(b",\"signal\":true");
     }
     if let Some(backoff) = options.backoff {
         let Backoff { kind, delay_ms, max_ms, jitter } = backoff;

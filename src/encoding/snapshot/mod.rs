@@ -29,7 +29,7 @@
 //! |---|---|
 //! | 1 | the first; workers are 'W' with a name only, shapes 'B' with a priority and a lease only, and there are no 'S', 'R', 'X' |
 //! | 2 | retries, delays, timeouts, retention; what each worker did; shapes are 'b', whose edges all ask for success; no 'D' |
-//! | 3 | edges with conditions, definitions |
+//! | 3 | edges with conditions, definitions, signals, results that are kept |
 
 mod definitions;
 mod options;

@@ -8,6 +8,8 @@ use crate::engine::packed::put_varint;
 const NUMBERS: usize = 6;
 const BACKOFF: u64 = 1 << NUMBERS;
 const TOLERATED: u64 = BACKOFF << 1;
+const KEEP_RESULT: u64 = BACKOFF << 2;
+const SIGNAL: u64 = BACKOFF << 3;
 
 /// Appends the options.
 pub fn write(options: &TaskOptions, bytes: &mut Vec<u8>) {
@@ -20,6 +22,8 @@ pub fn write(options: &TaskOptions, bytes: &mut Vec<u8>) {
         timeout_ms,
         delay_ms,
         tolerated,
+        keep_result,
+        signal,
     } = *options;
     let numbers: [Option<u64>; NUMBERS] = [
         priority.map(u64::from),
@@ -34,7 +38,9 @@ pub fn write(options: &TaskOptions, bytes: &mut Vec<u8>) {
         bytes,
         bits.sum::<u64>()
             | if backoff.is_some() { BACKOFF } else { 0 }
-            | if tolerated { TOLERATED } else { 0 },
+            | if tolerated { TOLERATED } else { 0 }
+            | if keep_result.is_some() { KEEP_RESULT } else { 0 }
+            | if signal { SIGNAL } else { 0 },
     );
     numbers.into_iter().flatten().for_each(|number| put_varint(bytes, number));
     if let Some(Backoff { kind, delay_ms, max_ms, jitter }) = backoff {
@@ -54,7 +60,7 @@ pub fn read(source: &mut Source<'_>) -> Result<TaskOptions, DecodeError> {
         (1, MAX_DURATION_MS),
     ];
     let bits = source.int()?;
-    if bits >= TOLERATED << 1 {
+    if bits >= SIGNAL << 1 {
         return Err(DecodeError::Impossible("an option that is not known"));
     }
     let mut numbers = [None; NUMBERS];
@@ -74,6 +80,10 @@ pub fn read(source: &mut Source<'_>) -> Result<TaskOptions, DecodeError> {
             Some(Backoff { kind, delay_ms, max_ms, jitter })
         }
     };
+    let of_workers = numbers[1..4].iter().any(Option::is_some) || backoff.is_some();
+    if bits & SIGNAL != 0 && of_workers {
+        return Err(DecodeError::Impossible("an attempt or a lease where a signal ends the task"));
+    }
     let [priority, lease_ms, max_attempts, max_deliveries, timeout_ms, delay_ms] = numbers;
     Ok(TaskOptions {
         priority: priority.map(|priority| priority as u32),
@@ -84,6 +94,8 @@ pub fn read(source: &mut Source<'_>) -> Result<TaskOptions, DecodeError> {
         timeout_ms,
         delay_ms,
         tolerated: bits & TOLERATED != 0,
+        keep_result: (bits & KEEP_RESULT != 0).then_some(true),
+        signal: bits & SIGNAL != 0,
     })
 }
 

@@ -311,11 +311,8 @@ impl Reader<'_> {
     fn note(&mut self, source: &mut Source<'_>) -> Result<(), DecodeError> {
         let sequence = Sequence(source.int()?);
         let index = TaskIndex(source.int32()?);
-        let kind = match source.byte()? {
-            0 => NoteKind::Result,
-            1 => NoteKind::Error,
-            _ => return Err(DecodeError::Impossible("a note of a kind that is not known")),
-        };
+        let kind = NoteKind::ALL.get(source.byte()? as usize);
+        let kind = *kind.ok_or(DecodeError::Impossible("a note of a kind that is not known"))?;
         let text = source.text()?;
         Ok(self.space.restore_note(sequence, index, kind, text)?)
     }

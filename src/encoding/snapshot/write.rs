@@ -11,7 +11,7 @@ use crate::engine::space::{Lifetime, Space};
 use crate::engine::state::WorkflowState;
 use crate::engine::units::{Millis, Slot, WorkerId};
 use crate::engine::workers::Deeds;
-use crate::engine::workflow::{MARK_ERROR, MARK_RESULT, MARK_TRIED, MARK_VOID, StoredId};
+use crate::engine::workflow::{MARK_TRIED, MARK_VOID, StoredId};
 use hashbrown::HashMap;
 
 /// Writes a space; `sink` gets each chunk once, in order.
@@ -286,8 +286,8 @@ fn notes(space: &Space, slots: &[Slot], out: &mut Chunks<'_>) -> usize {
         let workflow = space.workflows().at(slot);
         for task in space.tasks_of(slot) {
             let marks = workflow.marks(task.index);
-            for (mark, kind) in [(MARK_RESULT, NoteKind::Result), (MARK_ERROR, NoteKind::Error)] {
-                if marks & mark == 0 {
+            for kind in NoteKind::ALL {
+                if marks & kind.mark() == 0 {
                     continue;
                 }
                 let text = space.notes().get(task, kind).unwrap_or_default();

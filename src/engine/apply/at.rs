@@ -82,6 +82,12 @@ impl At<'_> {
         self.workflow.within(time)
     }
 
+    /// Whether a signal ends the task.
+    #[inline]
+    pub(super) fn is_signal(&self) -> bool {
+        self.shape.is_signal(self.task.index)
+    }
+
     /// Moves the task to another state and counts it there.
     pub(super) fn move_to(&mut self, to: TaskState) {
         let from = self.state();
@@ -171,13 +177,19 @@ impl At<'_> {
             self.set_run(Run { ready: Some(since), finished: None, ..self.run() });
         }
         self.move_to(TaskState::Ready);
-        self.entry.ages.add(since);
+        if !self.is_signal() {
+            self.entry.ages.add(since);
+        }
         self.enqueue(report);
     }
 
-    /// The task, which is ready, queues unless its workflow is paused.
+    /// The task, which is ready, queues unless its workflow is paused. One that waits for a signal is in
+    /// no queue, and on the agenda when it does not wait for ever.
     pub(super) fn enqueue(&mut self, report: &mut Report) {
         if self.workflow.is_live() {
+            if self.is_signal() {
+                return self.time_signal(true);
+            }
             let key = self.ready_key();
             self.entry.queue.insert(key);
             report.ready(self.type_id);
@@ -186,13 +198,30 @@ impl At<'_> {
 
     /// The task, which is ready, leaves its queue and stays ready.
     pub(super) fn dequeue(&mut self) {
+        if self.is_signal() {
+            return self.time_signal(false);
+        }
         let key = self.ready_key();
         self.entry.queue.remove(key);
     }
 
+    /// The task, which waits for a signal, goes on the agenda or leaves it, unless it waits for ever.
+    #[cold]
+    fn time_signal(&mut self, on: bool) {
+        match self.workflow.signal_due(self.shape, self.task.index) {
+            Some(due) if on => {
+                self.agenda.delayed.insert(keys::lease(due, self.task));
+            }
+            Some(due) => self.unschedule(due),
+            None => {}
+        }
+    }
+
     /// The task is about to leave that it is ready. `run` is its run.
     pub(super) fn leave_ready(&mut self, run: &Run) {
-        self.entry.ages.remove(run.ready.unwrap_or(self.workflow.created()));
+        if !self.is_signal() {
+            self.entry.ages.remove(run.ready.unwrap_or(self.workflow.created()));
+        }
         if self.workflow.is_live() {
             self.dequeue();
         }

@@ -6,7 +6,6 @@ use crate::engine::space::Space;
 use crate::engine::state::TaskState;
 use crate::engine::tries::Tried;
 use crate::engine::units::{Slot, TaskIndex, TaskRef};
-use crate::engine::workflow::{MARK_ERROR, MARK_RESULT};
 
 pub(super) fn delete(space: &mut Space, slot: Slot, report: &mut Report) {
     if let Some(finished) = space.finished(slot) {
@@ -33,11 +32,8 @@ pub(super) fn delete(space: &mut Space, slot: Slot, report: &mut Report) {
         }
         space.totals.tasks[state as usize] -= 1;
         let marks = space.workflows.at(slot).marks(index);
-        if marks & MARK_RESULT != 0 {
-            space.notes.remove(task, NoteKind::Result);
-        }
-        if marks & MARK_ERROR != 0 {
-            space.notes.remove(task, NoteKind::Error);
+        for kind in NoteKind::ALL.into_iter().filter(|kind| marks & kind.mark() != 0) {
+            space.notes.remove(task, kind);
         }
     }
     space.retire_extra(slot);

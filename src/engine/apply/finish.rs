@@ -4,6 +4,8 @@ use super::at::At;
 use super::flow;
 use super::lease::resumed;
 use super::pause::release_workflow;
+use super::results;
+use crate::engine::choice;
 use crate::engine::effect::Cause;
 use crate::engine::extras::{Extra, Timeout};
 use crate::engine::notes::NoteKind;
@@ -12,13 +14,13 @@ use crate::engine::runs::Run;
 use crate::engine::space::Space;
 use crate::engine::state::{TaskState, WorkflowState};
 use crate::engine::units::{Millis, Slot, TaskIndex, TaskRef};
-use crate::engine::workflow::{MARK_ERROR, MARK_RESULT, MARK_VOID};
+use crate::engine::workflow::MARK_VOID;
 
 pub(super) fn complete(
     space: &mut Space,
     task: TaskRef,
     now: Millis,
-    result: Option<&[u8]>,
+    outcome: (Option<&[u8]>, &[TaskIndex]),
     report: &mut Report,
 ) {
     let (mut at, run) = acknowledged(space, task, now);
@@ -26,12 +28,33 @@ pub(super) fn complete(
     end(&mut at, now, &run, TaskState::Completed);
     // Why an earlier attempt failed is of no interest any more.
     annotate(space, task, NoteKind::Error, None);
+    completed(space, task, now, outcome, report);
+}
+
+/// What follows from a task's completion: its result is kept, its children get on but for those that it
+/// skips.
+#[inline]
+pub(super) fn completed(
+    space: &mut Space,
+    task: TaskRef,
+    now: Millis,
+    (result, skipped): (Option<&[u8]>, &[TaskIndex]),
+    report: &mut Report,
+) {
     if let Some(result) = result {
         annotate(space, task, NoteKind::Result, Some(result));
     }
-    match space.workflow(task.slot).1.shape.is_flow() {
+    if !skipped.is_empty() {
+        annotate(space, task, NoteKind::Choice, Some(&choice::note(skipped)));
+        space.workflows.at_mut(task.slot).set_choice(true);
+    }
+    let (workflow, blueprint) = space.workflow(task.slot);
+    match blueprint.shape.is_flow() || workflow.has_choice() {
         true => flow::ended(space, task.slot, vec![task.index], now, report),
-        false => open_children(space, task, now, report),
+        false => {
+            open_children(space, task, now, report);
+            results::free_of_parents(space, task);
+        }
     }
     finish_if_done(space, task.slot, now, report);
 }
@@ -48,6 +71,11 @@ pub(super) fn fail(
     let (mut at, run) = acknowledged(space, task, now);
     end(&mut at, now, &run, TaskState::Failed);
     blame(space, task, now, error, cause, report);
+    failed(space, task, now, report);
+}
+
+/// What follows from a task's failure: it is a dead letter, and its workflow fails unless that is borne.
+pub(super) fn failed(space: &mut Space, task: TaskRef, now: Millis, report: &mut Report) {
     let mut at = space.open(task);
     let run = at.run();
     at.mourn(&run);
@@ -206,10 +234,7 @@ fn blame(
 
 /// Writes or drops a note and the mark that tells of it.
 pub(super) fn annotate(space: &mut Space, task: TaskRef, kind: NoteKind, text: Option<&[u8]>) {
-    let mark = match kind {
-        NoteKind::Result => MARK_RESULT,
-        NoteKind::Error => MARK_ERROR,
-    };
+    let mark = kind.mark();
     let workflow = space.workflows.at_mut(task.slot);
     let marked = workflow.marks(task.index) & mark != 0;
     match text {
@@ -316,6 +341,9 @@ pub(super) fn finish_if_done(space: &mut Space, slot: Slot, now: Millis, report:
             workflow.set_state(state);
             workflow.set_paused(false);
         });
+        if state == WorkflowState::Completed {
+            results::free_all(space, slot);
+        }
     } else {
         report.events.add(match workflow.state() {
             WorkflowState::Cancelled => Event::WorkflowCancelled,

@@ -44,11 +44,10 @@ pub(super) fn ended(
 /// The parents of a waiting task have all ended: its gate opens, unless the workflow is paused, or it
 /// is skipped. False when that was its end.
 pub(super) fn decide(space: &mut Space, task: TaskRef, now: Millis, report: &mut Report) -> bool {
-    let mut at = space.open(task);
-    let mut parents = at.shape.parents(task.index);
-    let holds =
-        parents.all(|parent| at.shape.condition(parent, task.index).holds(at.workflow.task_state(parent)));
+    let mut parents = space.workflow(task.slot).1.shape.parents(task.index);
+    let holds = parents.all(|parent| space.edge_holds(parent, task));
     drop(parents);
+    let mut at = space.open(task);
     if !holds {
         at.end_unstarted(now, TaskState::Skipped);
         return false;

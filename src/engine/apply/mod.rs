@@ -8,8 +8,10 @@
 //! ON EXTEND    a lease gets a new deadline; one that ran out is taken up again (`lease`)
 //! ON EXPIRE,   the lease ends; the task is ready again, or cancelled when its workflow has
 //! ON RECOVER   failed (`lease`)
-//! ON COMPLETE  the lease ends, children with no open parent left become ready (`finish`)
+//! ON COMPLETE  the lease ends, children with no open parent left become ready (`finish`); results
+//!              that nobody can want any more are freed (`results`)
 //! ON FAIL      the lease ends, the workflow fails, what has not started is cancelled (`finish`)
+//! ON SIGNAL    a task that waits for one completes or fails, or its time is over (`signal`)
 //! ON RETRY     the lease ends, the task is delayed, or ready at once (`finish`)
 //! ON DUE       a delayed task becomes ready (`finish`)
 //! ON TIME OUT  the workflow fails of its deadline (`finish`)
@@ -29,7 +31,9 @@ mod lease;
 mod pause;
 mod push;
 mod rerun;
+mod results;
 mod shift;
+mod signal;
 mod start;
 
 pub(super) use pause::open_parents;
@@ -69,8 +73,11 @@ pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
             report.events.add(Event::TaskRecovered);
             lease::take_back(space, task, now, report);
         }
-        Effect::Complete { now, task, result } => finish::complete(space, task, now, result, report),
+        Effect::Complete { now, task, result, skipped } => {
+            finish::complete(space, task, now, (result, skipped), report);
+        }
         Effect::Fail { now, task, error, cause } => finish::fail(space, task, now, error, cause, report),
+        Effect::Signal { now, task, end } => signal::end(space, task, now, end, report),
         Effect::Retry { now, task, due, error, cause } => {
             finish::retry(space, task, (now, due), error, cause, report);
         }

@@ -12,7 +12,7 @@ use crate::engine::space::Space;
 use crate::engine::state::{TaskState, WorkflowState};
 use crate::engine::tries::Tried;
 use crate::engine::units::{Millis, Slot, TaskIndex, TaskRef};
-use crate::engine::workflow::MARK_VOID;
+use crate::engine::workflow::{MARK_CHOICE, MARK_VOID};
 
 use super::pause::open_parents;
 
@@ -33,6 +33,10 @@ pub(super) fn rerun(
         reopened += u32::from(start_over(space, TaskRef { slot, index }));
     }
     space.workflows.at_mut(slot).reopen(reopened);
+    // A choice of a task that starts over is forgotten, those of others stay.
+    let (workflow, blueprint) = space.workflow(slot);
+    let chose = blueprint.shape.indexes().any(|index| workflow.marks(index) & MARK_CHOICE != 0);
+    space.workflows.at_mut(slot).set_choice(chose);
     space.reword(slot, |workflow| workflow.set_state(WorkflowState::Running));
     let extra = space.extra(slot).clone();
     if let Some(timeout) = extra.timeout {
@@ -59,8 +63,7 @@ pub(super) fn rerun(
 
 /// A task is as if it had never been handed out. Says whether it had ended.
 fn start_over(space: &mut Space, task: TaskRef) -> bool {
-    annotate(space, task, NoteKind::Error, None);
-    annotate(space, task, NoteKind::Result, None);
+    NoteKind::ALL.into_iter().for_each(|kind| annotate(space, task, kind, None));
     let mut at = space.open(task);
     let run = at.run();
     let before = at.state();

@@ -56,6 +56,8 @@ pub struct Shape {
     /// A failure does not stop what does not depend on it.
     goes_on: bool,
     flow: bool,
+    /// Some task is a signal task.
+    signals: bool,
 }
 
 /// What is said of how a workflow flows beyond its edges.
@@ -133,6 +135,7 @@ impl Shape {
         let tolerant = options.iter().any(|options| options.tolerated);
         Shape {
             flow: flow.goes_on || !flow.conditions.is_empty() || tolerant,
+            signals: options.iter().any(|options| options.signal),
             tasks: count as u32,
             edges: edges.len() as u32,
             joins: joins as u32,
@@ -172,7 +175,11 @@ impl Shape {
 
     /// Whether children need not wait for a task in this state.
     pub fn is_done(&self, state: TaskState) -> bool {
-        if self.is_flow() { state.is_final() } else { state == TaskState::Completed }
+        // Outside of a flow, skipped is only what a worker chose to skip, and what is behind it.
+        match self.is_flow() {
+            true => state.is_final(),
+            false => matches!(state, TaskState::Completed | TaskState::Skipped),
+        }
     }
 
     /// The condition of the edge between two tasks, which must be there.
@@ -180,6 +187,18 @@ impl Shape {
         if self.conditions.is_empty() {
             return On::Success;
         }
+        self.conditions[self.edge(parent, child)]
+    }
+
+    /// Whether there is an edge between two tasks.
+    pub fn is_child(&self, parent: TaskIndex, child: TaskIndex) -> bool {
+        let end = self.words.at(self.len() + parent.at() + 1) as usize;
+        let edge = self.edge(parent, child);
+        edge < end && self.words.at(2 * self.len() + 1 + edge) == child.0
+    }
+
+    /// The place of the edge between two tasks in `children`, or where it would belong.
+    fn edge(&self, parent: TaskIndex, child: TaskIndex) -> usize {
         let n = self.len();
         let start = self.words.at(n + parent.at()) as usize;
         let end = self.words.at(n + parent.at() + 1) as usize;
@@ -192,7 +211,7 @@ impl Shape {
                 false => high = middle,
             }
         }
-        self.conditions[low]
+        low
     }
 
     /// Whether some child asks for the failure of this task: then that is handled.
@@ -204,6 +223,18 @@ impl Shape {
     /// Whether the failure of a task fails the workflow.
     pub fn is_fatal(&self, task: TaskIndex) -> bool {
         !self.options(task).tolerated && !self.handles_failure(task)
+    }
+
+    /// Whether a signal ends a task, and nobody claims it.
+    #[inline]
+    pub fn is_signal(&self, task: TaskIndex) -> bool {
+        self.signals && self.says_signal(task)
+    }
+
+    /// Apart, so that the question costs others next to nothing.
+    #[cold]
+    fn says_signal(&self, task: TaskIndex) -> bool {
+        self.options(task).signal
     }
 
     /// The tasks that a failure or a cancellation leaves: those with an edge that asks for failure or
@@ -278,6 +309,33 @@ impl Shape {
         let start = self.words.at(n + task.at()) as usize;
         let end = self.words.at(n + task.at() + 1) as usize;
         (start..end).map(move |edge| TaskIndex(self.words.at(2 * n + 1 + edge)))
+    }
+
+    /// Whether all children of a task are so, of which one is known to be. Asks outwards from that one:
+    /// where they become so one after the other, all calls together ask O(n log n) times for n children,
+    /// because what is asked in vain is at most twice the shorter of two runs that become one.
+    pub fn all_children(&self, task: TaskIndex, known: TaskIndex, so: impl Fn(TaskIndex) -> bool) -> bool {
+        let n = self.len();
+        let start = self.words.at(n + task.at()) as usize;
+        let end = self.words.at(n + task.at() + 1) as usize;
+        let so = |edge: usize| so(TaskIndex(self.words.at(2 * n + 1 + edge)));
+        let mut left = self.edge(task, known);
+        let mut right = left + 1;
+        while left > start || right < end {
+            if left > start {
+                left -= 1;
+                if !so(left) {
+                    return false;
+                }
+            }
+            if right < end {
+                if !so(right) {
+                    return false;
+                }
+                right += 1;
+            }
+        }
+        true
     }
 
     /// The tasks that this one waits for.

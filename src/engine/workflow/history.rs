@@ -32,7 +32,10 @@ impl Workflow {
     pub fn nonce(&self, shape: &Shape, task: TaskIndex) -> Option<Nonce> {
         match &self.history {
             Some(history) => history.runs[task.at()].nonce(),
-            None if self.sealed() => Some(self.run(shape, task).nonce),
+            // What was skipped, or was ended by a signal, never had a token.
+            None if self.sealed() => {
+                Some(self.run(shape, task)).filter(|run| run.attempt > 0).map(|run| run.nonce)
+            }
             None => None,
         }
     }
@@ -71,6 +74,12 @@ impl Workflow {
     pub fn set_times(&mut self, task: TaskIndex, ready: Option<Millis>, finished: Option<Millis>) {
         let history = self.history.as_mut().expect("a task with a run");
         history.runs[task.at()].set_times(ready, finished, self.created);
+    }
+
+    /// When a signal task, which is ready, has waited long enough; `None`: never.
+    pub fn signal_due(&self, shape: &Shape, task: TaskIndex) -> Option<Millis> {
+        let timeout = shape.options(task).timeout_ms?;
+        Some(self.within(self.run(shape, task).ready.unwrap_or(self.created).plus(timeout)))
     }
 
     /// When nothing of it was left to do.

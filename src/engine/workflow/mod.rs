@@ -27,12 +27,16 @@ use super::units::{BlueprintId, Millis, Sequence, TaskIndex};
 pub const MARK_RESULT: u8 = 1 << 3;
 /// The task has an error in the notes.
 pub const MARK_ERROR: u8 = 1 << 4;
-/// The task's newest token was taken back.
+/// The task's newest token was taken back. A signal task has no token: its time was over.
 pub const MARK_VOID: u8 = 1 << 5;
 /// The task has counts in the tries.
 pub const MARK_TRIED: u8 = 1 << 6;
+/// The task has a choice in the notes.
+pub const MARK_CHOICE: u8 = 1 << 7;
+/// The marks of what is in the notes.
+pub const MARK_NOTES: u8 = MARK_RESULT | MARK_ERROR | MARK_CHOICE;
 /// Bits of a state byte that have a meaning.
-pub const MARKS: u8 = MARK_RESULT | MARK_ERROR | MARK_VOID | MARK_TRIED;
+pub const MARKS: u8 = MARK_NOTES | MARK_VOID | MARK_TRIED;
 
 const STATE_BITS: u32 = 0b11;
 const PAUSED: u32 = 1 << 2;
@@ -40,6 +44,7 @@ const OWN_NAME: u32 = 1 << 3;
 const INPUT: u32 = 1 << 4;
 const SEALED: u32 = 1 << 5;
 const EXTRA: u32 = 1 << 6;
+const CHOICE: u32 = 1 << 7;
 
 /// The id of a workflow as it is stored: an integer, or the place of a text in the side table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +118,17 @@ impl Workflow {
     /// Says whether it has an entry among the extras.
     pub fn set_extra(&mut self, extra: bool) {
         self.priority_flags = self.priority_flags & !EXTRA | if extra { EXTRA } else { 0 };
+    }
+
+    /// Whether a task of it has a choice in the notes. Then tasks of it can be skipped, whatever its
+    /// shape says.
+    pub fn has_choice(&self) -> bool {
+        self.priority_flags & CHOICE != 0
+    }
+
+    /// Says whether a task of it has a choice in the notes.
+    pub fn set_choice(&mut self, choice: bool) {
+        self.priority_flags = self.priority_flags & !CHOICE | if choice { CHOICE } else { 0 };
     }
 
     /// When it was pushed.

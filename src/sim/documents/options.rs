@@ -4,7 +4,8 @@ use super::Random;
 
 /// Fields and good values. A delay with a jitter never comes down to nothing: whether the task is then
 /// ready at once would depend on the draw, which the model does not know.
-const GOOD: [(&str, &[&str]); 6] = [
+const GOOD: [(&str, &[&str]); 7] = [
+    ("keep_result", &["true", "true", "false", "null"]),
     ("lease_ms", &["1", "40", "5000", "2592000000", "null"]),
     ("max_attempts", &["1", "2", "2", "3", "65535", "null"]),
     ("max_deliveries", &["1", "2", "3", "65535", "null"]),
@@ -30,7 +31,13 @@ const GOOD: [(&str, &[&str]); 6] = [
 ];
 
 /// One option that is wrong.
-const BAD: [&str; 22] = [
+const BAD: [&str; 28] = [
+    r#""keep_result":1"#,
+    r#""keep_result":"true""#,
+    r#""signal":1"#,
+    r#""signal":"true""#,
+    r#""signal":true,"lease_ms":5"#,
+    r#""signal":true,"backoff":{}"#,
     r#""max_attempts":0"#,
     r#""max_attempts":65536"#,
     r#""max_attempts":"3""#,
@@ -63,6 +70,22 @@ pub fn some(random: &mut Random, odds: u64) -> Vec<String> {
             let value: &&str = random.pick(values);
             fields.push(format!("\"{name}\":{value}"));
         }
+    }
+    fields
+}
+
+/// The fields of a task that waits for a signal: those about workers are not for it.
+pub fn of_signal(random: &mut Random) -> Vec<String> {
+    let mut fields = vec!["\"signal\":true".to_owned()];
+    if random.one_in(2) {
+        let timeout: &&str = random.pick(&["1", "30", "400", "400", "60000", "315360000000"]);
+        fields.push(format!("\"timeout_ms\":{timeout}"));
+    }
+    if random.one_in(5) {
+        fields.push(format!("\"delay_ms\":{}", random.pick(&["0", "30", "2000", "null"])));
+    }
+    if random.one_in(5) {
+        fields.push("\"max_attempts\":null, \"backoff\": null".to_owned());
     }
     fields
 }

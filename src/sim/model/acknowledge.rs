@@ -4,6 +4,7 @@ use super::arguments::{TEN_YEARS, Words, token};
 use super::attempt::{Fate, Wish};
 use super::{Model, Moment, Refusal, State};
 use crate::sim::tree::Tree;
+use std::collections::BTreeSet;
 
 /// What a token leads to.
 enum Found {
@@ -23,9 +24,10 @@ impl Model {
         Ok(if task.nonce == Some(token.nonce) { Found::Task(place, token.index) } else { Found::Stale })
     }
 
-    /// `WF.COMPLETE key token [RESULT value] [token [RESULT value] ...]`
+    /// `WF.COMPLETE key token [RESULT value] [token [RESULT value] ...] [SKIP child [child ...]]`
     pub fn complete(&mut self, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Result<Tree, Refusal> {
-        let list = words(args, "RESULT", moment.settings.max_result_bytes)?;
+        let (list, names) = words(args, "RESULT", moment.settings.max_result_bytes)?;
+        let skipped = self.children_named(list[0].token, names)?;
         self.one_by_one(&list, |model, place, index, word| {
             let task = &mut model.workflows[place].tasks[index];
             match task.state {
@@ -42,12 +44,19 @@ impl Model {
                     let time = model.workflows[place].not_before_push(moment.now);
                     let task = &mut model.workflows[place].tasks[index];
                     task.end(State::Completed, time);
+                    task.chose_to_skip = skipped.clone();
                     model.kinds.get_mut(&task.kind).expect("its type was pushed").completed += 1;
+                    if !skipped.is_empty() {
+                        model.note_choice(place, index);
+                    }
                     model.advance(place, moment.now);
                     model.settle(place, moment.now);
                     1
                 }
-                State::Completed => 2,
+                State::Completed => {
+                    model.note_if(!skipped.is_empty(), "a repeated completion with a choice");
+                    2
+                }
                 _ => {
                     model.note_spent(place, index, "COMPLETE with a spent token");
                     0
@@ -58,7 +67,7 @@ impl Model {
 
     /// `WF.FAIL key token [ERROR text] [RETRY ms | NORETRY] [token ...]`
     pub fn fail(&mut self, args: &[Vec<u8>], moment: &mut Moment<'_>) -> Result<Tree, Refusal> {
-        let list = words(args, "ERROR", moment.settings.max_error_bytes)?;
+        let (list, _) = words(args, "ERROR", moment.settings.max_error_bytes)?;
         self.one_by_one(&list, |model, place, index, word| {
             let task = &model.workflows[place].tasks[index];
             match task.state {
@@ -113,6 +122,35 @@ impl Model {
         })
     }
 
+    /// The children of the task, which is about to complete, that have these names.
+    fn children_named(&self, word: &[u8], names: &[Vec<u8>]) -> Result<BTreeSet<usize>, Refusal> {
+        let Found::Task(place, index) = self.look_up(word)? else { return Ok(BTreeSet::new()) };
+        let workflow = &self.workflows[place];
+        let task = &workflow.tasks[index];
+        if task.state == State::Completed {
+            // Only a repeat: whether it chooses is all that is told of it.
+            return Ok(names.iter().map(|_| 0).collect());
+        }
+        if task.spent || !matches!(task.state, State::Running | State::Ready) {
+            return Ok(BTreeSet::new());
+        }
+        let child = |name: &Vec<u8>| {
+            let place = workflow.tasks.iter().position(|task| task.name == *name);
+            place.filter(|&place| workflow.tasks[place].parents.contains(&index)).ok_or("ERR")
+        };
+        names.iter().map(child).collect()
+    }
+
+    fn note_choice(&mut self, place: usize, index: usize) {
+        let workflow = &self.workflows[place];
+        let (flow, stopped) = (workflow.is_flow(), workflow.is_stopped());
+        let children = workflow.tasks.iter().filter(|task| task.parents.contains(&index)).count();
+        let all = workflow.tasks[index].chose_to_skip.len() == children;
+        self.note(if flow { "a choice in a flow" } else { "a choice in a plain workflow" });
+        self.note_if(stopped, "a choice in a stopped workflow");
+        self.note(if all { "a choice of nothing" } else { "a choice of some" });
+    }
+
     fn note_spent(&mut self, place: usize, index: usize, what: &'static str) {
         let task = &self.workflows[place].tasks[index];
         let spent = task.spent && matches!(task.state, State::Delayed | State::Ready);
@@ -149,8 +187,12 @@ struct Word<'a> {
 }
 
 /// Reads tokens, each with its options: a text after the keyword and, where things fail, what is to
-/// follow.
-fn words<'a>(args: &'a [Vec<u8>], keyword: &str, longest: u64) -> Result<Vec<Word<'a>>, Refusal> {
+/// follow. Where things complete, names may come behind the only token.
+fn words<'a>(
+    args: &'a [Vec<u8>],
+    keyword: &str,
+    longest: u64,
+) -> Result<(Vec<Word<'a>>, &'a [Vec<u8>]), Refusal> {
     let mut rest = Words(args);
     let mut list: Vec<Word<'a>> = Vec::new();
     while !rest.0.is_empty() {
@@ -161,6 +203,7 @@ fn words<'a>(args: &'a [Vec<u8>], keyword: &str, longest: u64) -> Result<Vec<Wor
                     return Err("ERR");
                 }
             }
+            Some(_) if !fails && rest.has("SKIP") => break,
             Some(word) if fails && (rest.has("RETRY") || rest.has("NORETRY")) => {
                 let wish = if rest.keyword("NORETRY") { Wish::NoRetry } else { rest.retry()? };
                 if std::mem::replace(&mut word.wish, wish) != Wish::None {
@@ -177,8 +220,12 @@ fn words<'a>(args: &'a [Vec<u8>], keyword: &str, longest: u64) -> Result<Vec<Wor
     if list.is_empty() {
         return Err("ERR");
     }
+    let skips = rest.keyword("SKIP");
+    if skips && (list.len() > 1 || rest.0.is_empty()) {
+        return Err("ERR");
+    }
     let fits = |word: &Word<'_>| word.text.is_none_or(|text| text.len() as u64 <= longest);
-    if list.iter().all(fits) { Ok(list) } else { Err("LIMIT") }
+    if list.iter().all(fits) { Ok((list, rest.0)) } else { Err("LIMIT") }
 }
 
 impl Words<'_> {

@@ -98,8 +98,14 @@ impl Model {
     /// A task fails, and with it its workflow.
     fn fail_for_good(&mut self, place: usize, index: usize, now: u64) {
         self.note_run(place, index, now);
+        let time = self.workflows[place].not_before_push(now);
+        self.fail_task_at(place, index, now, time);
+    }
+
+    /// The same of a task that may never have run: now, and what is told of it later is that time.
+    pub fn fail_task_at(&mut self, place: usize, index: usize, now: u64, time: u64) {
         let workflow = &mut self.workflows[place];
-        let (live, time) = (workflow.is_live(), workflow.not_before_push(now));
+        let live = workflow.is_live();
         let task = &mut workflow.tasks[index];
         task.end(State::Failed, time);
         self.kinds.get_mut(&task.kind).expect("its type was pushed").failed += 1;

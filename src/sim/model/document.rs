@@ -19,6 +19,8 @@ pub struct DocumentTask {
     pub ons: Vec<On>,
     /// Its failure does not fail the workflow.
     pub tolerated: bool,
+    /// A signal ends it.
+    pub signal: bool,
 }
 
 /// A checked document.
@@ -37,7 +39,9 @@ pub type Object = BTreeMap<String, Box<RawValue>>;
 
 const FIELDS: [&str; 8] =
     ["fail_fast", "name", "priority", "tasks", "defaults", "timeout_ms", "workflow", "workflowid"];
-const TASK_FIELDS: [&str; 15] = [
+const TASK_FIELDS: [&str; 17] = [
+    "keep_result",
+    "signal",
     "on_failure",
     "name",
     "type",
@@ -114,6 +118,15 @@ pub fn read(source: &[u8], moment: &Moment<'_>) -> Result<Document, Refusal> {
             Some("continue") => true,
             Some(_) => return Err("INVALID"),
         };
+        let signal: Option<Option<bool>> = field(task, "signal")?;
+        let signal = signal.flatten() == Some(true);
+        let given = |name: &&str| task.get(*name).is_some_and(|raw| raw.get() != "null");
+        if signal && ["lease_ms", "max_attempts", "max_deliveries", "backoff"].iter().any(given) {
+            return Err("INVALID");
+        }
+        // Of the defaults only the delay is for those that no worker runs.
+        let mut defaults = defaults.clone();
+        defaults.retain(|name, _| !signal || name == "delay_ms");
         tasks.push(DocumentTask {
             name: names[index].clone().into_bytes(),
             kind: kind.into_bytes(),
@@ -122,6 +135,7 @@ pub fn read(source: &[u8], moment: &Moment<'_>) -> Result<Document, Refusal> {
             ons: parents.iter().map(|&parent| edges[&(parent, index)]).collect(),
             parents,
             tolerated,
+            signal,
         });
     }
     if has_cycle(&tasks) {

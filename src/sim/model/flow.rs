@@ -22,17 +22,21 @@ impl Workflow {
         let flow = self.is_flow();
         self.tasks[index].parents.iter().all(|&parent| match flow {
             true => !self.tasks[parent].is_open(),
-            false => self.tasks[parent].state == State::Completed,
+            // What is skipped there is what somebody chose to skip.
+            false => matches!(self.tasks[parent].state, State::Completed | State::Skipped),
         })
     }
 
     /// Whether all edges to a task hold, its parents having ended.
     pub fn edges_hold(&self, index: usize) -> bool {
         let task = &self.tasks[index];
-        task.parents.iter().zip(&task.ons).all(|(&parent, on)| match (on, self.tasks[parent].state) {
-            (On::Success, state) => state == State::Completed,
-            (On::Failure, state) => state == State::Failed,
-            (On::Always, _) => true,
+        task.parents.iter().zip(&task.ons).all(|(&parent, on)| {
+            let holds = match (on, self.tasks[parent].state) {
+                (On::Success, state) => state == State::Completed,
+                (On::Failure, state) => state == State::Failed,
+                (On::Always, _) => true,
+            };
+            holds && !self.tasks[parent].chose_to_skip.contains(&index)
         })
     }
 
@@ -66,12 +70,21 @@ impl Model {
         let time = workflow.created.max(now);
         while let Some(index) = (0..workflow.tasks.len()).find(|&index| {
             workflow.tasks[index].state == State::Waiting
-                && workflow.is_flow()
                 && workflow.parents_are_done(index)
                 && !workflow.edges_hold(index)
         }) {
             workflow.tasks[index].end(State::Skipped, time);
             self.happened.insert("a task that is skipped");
+            let task = &workflow.tasks[index];
+            let chosen = |&parent: &usize| workflow.tasks[parent].chose_to_skip.contains(&index);
+            let chosen = task.parents.iter().filter(|parent| chosen(parent)).count();
+            self.happened.extend(match chosen {
+                0 if !workflow.is_flow() => Some("a task behind one that somebody chose to skip"),
+                0 => None,
+                some if some < task.parents.len() => Some("a join that one parent chose to skip"),
+                _ => Some("a task that somebody chose to skip"),
+            });
+            self.happened.extend((chosen > 0 && workflow.paused).then_some("a choice in a paused workflow"));
         }
     }
 }

@@ -34,6 +34,9 @@ impl Model {
         let time = time.max(task.started.unwrap_or(0));
         task.state = State::Ready;
         task.ready = Some(time);
+        if task.signal {
+            return;
+        }
         let kind = self.kinds.get_mut(&task.kind).expect("its type was pushed");
         kind.readied.push(time);
         kind.earliest = Some(kind.earliest.map_or(time, |earliest| earliest.min(time)));
@@ -83,6 +86,8 @@ impl Model {
             let survives = workflow.survives(index);
             let task = &mut workflow.tasks[index];
             if matches!(task.state, State::Waiting | State::Delayed | State::Ready) && !survives {
+                let waits = task.waits_for_signal();
+                self.happened.extend(waits.then_some("a wait for a signal that is cancelled"));
                 task.end(State::Cancelled, time);
             }
         }

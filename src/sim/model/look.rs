@@ -58,6 +58,7 @@ impl Model {
             ("delayed", Tree::number(tasks(State::Delayed).count() as u64)),
             ("retrying", Tree::number(tasks(State::Delayed).filter(|task| task.attempts > 0).count() as u64)),
             ("dead", Tree::number(tasks(State::Failed).count() as u64)),
+            ("signals", Tree::number(all().filter(|task| task.waits_for_signal()).count() as u64)),
             ("next_due", self.next_due(settings, 0).not_before(now)),
             ("lease_expiries", Tree::number(self.lifetime.lease_expiries)),
             ("attempts_retried", Tree::number(self.lifetime.attempts_retried)),
@@ -79,6 +80,7 @@ impl Model {
             times.extend(workflow.tasks.iter().filter_map(|task| match task.state {
                 State::Delayed if !workflow.paused => Some(task.due.1),
                 State::Running => Some(task.deadline.max(expire_from)),
+                State::Ready if !workflow.paused => task.signal_due(),
                 _ => None,
             }));
         }
@@ -97,10 +99,11 @@ impl Model {
     fn type_map(&self, name: &[u8], kind: &Kind, now: u64) -> Tree {
         let tasks: Vec<&Task> = self.workflows.iter().flat_map(|workflow| &workflow.tasks).collect();
         let of_state = |state| tasks.iter().filter(move |task| task.kind == name && task.state == state);
-        let oldest = of_state(State::Ready).filter_map(|task| task.ready).min();
+        let ready = || of_state(State::Ready).filter(|task| task.is_offered());
+        let oldest = ready().filter_map(|task| task.ready).min();
         Tree::map([
             ("paused", Tree::Int(i64::from(kind.paused))),
-            ("ready", Tree::number(of_state(State::Ready).count() as u64)),
+            ("ready", Tree::number(ready().count() as u64)),
             ("running", Tree::number(of_state(State::Running).count() as u64)),
             ("delayed", Tree::number(of_state(State::Delayed).count() as u64)),
             ("oldest_ready_ms", Tree::maybe(oldest, |oldest| age(oldest, kind, now))),
@@ -150,7 +153,7 @@ fn task_map(task: &Task) -> Tree {
     let started =
         task.started.filter(|_| !matches!(task.state, State::Waiting | State::Delayed | State::Ready));
     let due = (task.state == State::Delayed).then_some(task.due.1);
-    let deadline = (task.state == State::Running).then_some(task.deadline);
+    let deadline = (task.state == State::Running).then_some(task.deadline).or(task.signal_due());
     Tree::map([
         ("name", Tree::text(&task.name)),
         ("type", Tree::text(&task.kind)),

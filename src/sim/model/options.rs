@@ -9,8 +9,8 @@ const HOUR: u64 = 3_600_000;
 /// The longest lease.
 const THIRTY_DAYS: u64 = 30 * 24 * HOUR;
 /// The fields that may stand in `defaults`.
-const DEFAULTS: [&str; 6] =
-    ["lease_ms", "max_attempts", "max_deliveries", "backoff", "timeout_ms", "delay_ms"];
+const DEFAULTS: [&str; 7] =
+    ["lease_ms", "max_attempts", "max_deliveries", "backoff", "timeout_ms", "delay_ms", "keep_result"];
 
 /// The options of a task; what nobody gave is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Options {
     pub backoff: Backoff,
     pub timeout_ms: Option<u64>,
     pub delay_ms: Option<u64>,
+    /// Its result stays when no child wants it any more.
+    pub keep_result: bool,
 }
 
 /// How long a failed attempt waits for the next.
@@ -76,6 +78,7 @@ pub fn read(task: &Object, defaults: &Object) -> Result<Options, Refusal> {
         backoff,
         timeout_ms: number("timeout_ms", 1, TEN_YEARS)?,
         delay_ms: number("delay_ms", 0, TEN_YEARS)?,
+        keep_result: given(task, "keep_result")?.or(given(defaults, "keep_result")?).unwrap_or(false),
     })
 }
 

@@ -116,6 +116,8 @@ impl Model {
                 parents: task.parents,
                 ons: task.ons,
                 tolerated: task.tolerated,
+                signal: task.signal,
+                late: false,
                 state: State::Waiting,
                 attempts: 0,
                 failures: 0,
@@ -130,6 +132,7 @@ impl Model {
                 finished: None,
                 error: None,
                 result: None,
+                chose_to_skip: Default::default(),
             }
         });
         let tasks = tasks.collect();

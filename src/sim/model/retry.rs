@@ -34,6 +34,9 @@ impl Model {
         self.happened.extend(stay.contains(&State::Cancelled).then_some("a cancelled task that stays so"));
         self.happened.extend(workflow.timed_out.then_some("a retry of a timed-out workflow"));
         self.happened.extend((!again.contains(&true)).then_some("a retry of nothing"));
+        let keeps = |(task, again): (&super::Task, &bool)| !again && !task.chose_to_skip.is_empty();
+        let kept = workflow.tasks.iter().zip(&again).any(keeps);
+        self.happened.extend(kept.then_some("a retry that keeps a choice"));
         for (task, again) in workflow.tasks.iter_mut().zip(again) {
             if again {
                 self.happened.extend(match task.state {
@@ -42,11 +45,14 @@ impl Model {
                     State::Ready | State::Delayed => Some("a task that was about to run and starts over"),
                     _ => None,
                 });
-                task.state = State::Waiting;
+                self.happened.extend(task.signal.then_some("a signal that is waited for again"));
+                (task.state, task.late) = (State::Waiting, false);
                 (task.attempts, task.failures, task.lost) = (0, 0, 0);
                 (task.worker, task.nonce, task.spent) = (None, None, false);
                 (task.ready, task.started, task.finished) = (None, None, None);
                 (task.error, task.result) = (None, None);
+                let chose = !std::mem::take(&mut task.chose_to_skip).is_empty();
+                self.happened.extend(chose.then_some("a task that chose and starts over"));
             }
         }
         (workflow.failed, workflow.timed_out, workflow.finished) = (false, false, None);

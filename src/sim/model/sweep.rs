@@ -10,7 +10,7 @@ impl Model {
     /// workers waits; without `expire_from` nothing happens at all.
     pub fn sweep_due(&mut self, moment: &mut Moment<'_>) {
         let Some(from) = moment.expire_from else { return };
-        self.end_delays(moment.now);
+        self.end_waits(moment.now);
         if moment.now >= from {
             self.end_leases(moment);
             self.end_workflows(moment.now);
@@ -18,19 +18,34 @@ impl Model {
         self.remove_old(moment);
     }
 
-    fn end_delays(&mut self, now: u64) {
-        for place in 0..self.workflows.len() {
-            for index in 0..self.workflows[place].tasks.len() {
-                let task = &self.workflows[place].tasks[index];
-                if task.state == State::Delayed && task.due.1 <= now {
-                    if self.workflows[place].paused {
-                        self.note("a delay that is over in a paused workflow");
-                        continue;
-                    }
-                    let again = task.attempts > 0;
-                    self.note(if again { "a backoff that is over" } else { "a delay that is over" });
-                    self.make_ready(place, index, now);
-                }
+    /// Delays, and waits for signals that did not come, in the order in which they end: where a signal's
+    /// absence fails its workflow, what is behind it is cancelled.
+    fn end_waits(&mut self, now: u64) {
+        let mut due = Vec::new();
+        for (place, workflow) in self.workflows.iter().enumerate() {
+            for (index, task) in workflow.tasks.iter().enumerate() {
+                let delay = (task.state == State::Delayed).then_some(task.due.1);
+                due.extend(delay.or(task.signal_due()).map(|time| (time, place, index)));
+            }
+        }
+        due.sort_unstable();
+        for (_, place, index) in due.into_iter().take_while(|(time, ..)| *time <= now) {
+            let workflow = &self.workflows[place];
+            let task = &workflow.tasks[index];
+            let signal = task.waits_for_signal();
+            if !signal && task.state != State::Delayed {
+                self.note("a wait that another's end cut short");
+            } else if workflow.paused {
+                self.note(match signal {
+                    true => "a signal that is late in a paused workflow",
+                    false => "a delay that is over in a paused workflow",
+                });
+            } else if signal {
+                self.miss_signal(place, index, now);
+            } else {
+                let again = task.attempts > 0;
+                self.note(if again { "a backoff that is over" } else { "a delay that is over" });
+                self.make_ready(place, index, now);
             }
         }
     }

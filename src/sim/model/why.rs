@@ -56,17 +56,17 @@ impl Model {
             let parent = &workflow.tasks[parent];
             Tree::map([("name", Tree::text(&parent.name)), ("state", Tree::text(state_name(parent)))])
         });
-        let can_be_held = task.is_open() && task.state != State::Running;
+        let can_be_held = task.is_open() && task.state != State::Running && !task.waits_for_signal();
         let pauses = [
             (can_be_held && workflow.paused, "workflow"),
-            (can_be_held && self.kinds[&task.kind].paused, "type"),
-            (can_be_held && self.paused, "space"),
+            (can_be_held && !task.signal && self.kinds[&task.kind].paused, "type"),
+            (can_be_held && !task.signal && self.paused, "space"),
         ];
         let paused = pauses.iter().any(|(holds, _)| *holds);
         let reasons = match task.state {
             State::Waiting => vec![(!open.is_empty(), "waiting"), (paused, "paused")],
             State::Delayed => vec![(true, "delayed"), (paused, "paused")],
-            State::Ready => vec![(paused, "paused"), (true, "ready")],
+            State::Ready => vec![(paused, "paused"), (true, if task.signal { "signal" } else { "ready" })],
             _ => vec![(true, state_name(task))],
         };
         let first = reasons.iter().find(|(holds, _)| *holds).map(|(_, name)| *name);
@@ -76,7 +76,8 @@ impl Model {
             State::Running => task.started,
             _ => task.finished,
         };
-        let ahead = (task.state == State::Ready).then(|| self.ahead(place, index));
+        let deadline = (task.state == State::Running).then_some(task.deadline).or(task.signal_due());
+        let ahead = task.is_offered().then(|| self.ahead(place, index));
         Tree::map([
             ("workflow", Tree::text(&workflow.id)),
             ("task", Tree::text(&task.name)),
@@ -94,7 +95,7 @@ impl Model {
             ("last_asked", Tree::Whatever),
             ("worker", Tree::maybe(task.worker.as_ref(), Tree::text)),
             ("attempt", Tree::number(task.attempts)),
-            ("deadline", Tree::maybe((task.state == State::Running).then_some(task.deadline), Tree::number)),
+            ("deadline", Tree::maybe(deadline, Tree::number)),
             ("failures", Tree::number(task.failures)),
             ("error", Tree::maybe(task.error.as_ref(), Tree::text)),
         ])
@@ -108,7 +109,7 @@ impl Model {
         let mut ahead = 0;
         for (place, workflow) in self.workflows.iter().enumerate().filter(|(_, workflow)| !workflow.paused) {
             for (index, other) in workflow.tasks.iter().enumerate() {
-                let queues = other.state == State::Ready && other.kind == task.kind;
+                let queues = other.is_offered() && other.kind == task.kind;
                 ahead += usize::from(queues && key(place, index, other) < own);
             }
         }

@@ -157,7 +157,53 @@ impl Operations {
                 return [words(&["WF.COMPLETE"]), running].concat();
             }
         }
+        if self.random.one_in(4) {
+            return self.choose(world);
+        }
         [words(&["WF.COMPLETE"]), self.tokens(world, Some("RESULT"))].concat()
+    }
+
+    /// `WF.COMPLETE` with SKIP: of a task that has children, mostly.
+    fn choose(&mut self, world: &World) -> Vec<Vec<u8>> {
+        let names = |workflow: &Workflow, index: usize| -> Vec<Vec<u8>> {
+            let children = workflow.tasks.iter().filter(|task| task.parents.contains(&index));
+            children.map(|task| task.name.clone()).collect()
+        };
+        let repeats = self.random.one_in(10);
+        let mut found = Vec::new();
+        for workflow in &world.model.workflows {
+            for (index, task) in workflow.tasks.iter().enumerate() {
+                let wanted = if repeats { State::Completed } else { State::Running };
+                let children = names(workflow, index);
+                if task.state == wanted && task.nonce.is_some() && !children.is_empty() {
+                    found.push((workflow.token(index), children));
+                }
+            }
+        }
+        let mut command = words(&["WF.COMPLETE"]);
+        let mut children = vec![b"nobody".to_vec()];
+        if found.is_empty() {
+            command.extend(self.tokens(world, Some("RESULT")));
+        } else {
+            let (token, names) = self.random.pick(&found).clone();
+            command.push(token);
+            children = names;
+        }
+        if self.random.one_in(3) {
+            command.extend(words(&["result", "r"]));
+        }
+        command.extend(words(&["Skip"]));
+        match self.random.below(12) {
+            0 => {}
+            1 => command.extend([self.random.pick(&children).clone(), b"nobody".to_vec()]),
+            2..5 => command.extend(children),
+            _ => {
+                for _ in 0..1 + self.random.below(3) {
+                    command.push(self.random.pick(&children).clone());
+                }
+            }
+        }
+        command
     }
 
     /// `WF.FAIL`
