@@ -83,7 +83,7 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 	find tests-py client-examples benches -name __pycache__ -prune -exec rm -rf {} +
 
 # The compiler and linker for Rust's C parts, libclang for the bindings, a Redis, Python's venv,
-# valgrind to count instructions.
+# valgrind to count instructions, PostgreSQL for the example of an archive.
 # `wanted` grows by what this machine lacks; only then is the package manager asked for anything.
 .deps/system: Makefile
 	@command -v cargo >/dev/null || { echo "cargo is missing: install a current Rust toolchain" >&2; exit 1; }
@@ -92,6 +92,9 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 	command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || wanted+=" redis-tools"
 	command -v valgrind >/dev/null || wanted+=" valgrind"
 	python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=" python3-venv"
+	if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+	    wanted+=" postgresql"
+	fi
 	if ! { ls /usr/lib/*/ /usr/lib/llvm-*/lib 2>/dev/null || true; } | grep -E '^libclang(-[0-9]+)?\.so' >/dev/null \
 	    || ! ls -d /usr/lib/llvm-*/lib/clang/*/include /usr/lib/clang/*/include >/dev/null 2>&1; then
 	    wanted+=" libclang"
@@ -109,7 +112,14 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 	    if [ "$$(id -u)" != 0 ]; then
 	        echo "some packages are missing; install them with:" >&2
 	        echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends$$wanted" >&2
+	        echo "(postgresql starts a server, unless create_main_cluster = false stands in" >&2
+	        echo "/etc/postgresql-common/createcluster.conf; the tests need only its programs)" >&2
 	        exit 1
+	    fi
+	    if [ "$${wanted/ postgresql/}" != "$$wanted" ]; then
+	        # Without a cluster there is no server to start: the tests make a cluster of their own.
+	        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common
+	        sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
 	    fi
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$wanted
 	fi

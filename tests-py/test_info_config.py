@@ -200,6 +200,7 @@ SETTINGS: dict[str, tuple[int, int, int]] = {
     "retain-failed-ms": (0, 7 * 24 * HOUR, 10 * 365 * 24 * HOUR),
     "retain-count": (0, 2**32 - 1, 2**32 - 1),
     "retain-bytes": (0, 1 << 40, 1 << 40),
+    "events-maxlen": (0, 100_000, 2**32 - 1),
 }
 
 

@@ -26,8 +26,10 @@ SETTINGS: dict[str, tuple[int, int, int]] = {
     "retain-failed-ms": (0, 7 * DAY, TEN_YEARS),
     "retain-count": (0, 2**32 - 1, 2**32 - 1),
     "retain-bytes": (0, 2**40, 2**40),
+    "events-maxlen": (0, 100_000, 2**32 - 1),
 }
-DEFAULTS = {name: default for name, (_, default, _) in SETTINGS.items()}
+# `events` is no number: see test_events.py.
+DEFAULTS: dict[str, Any] = {name: default for name, (_, default, _) in SETTINGS.items()} | {"events": ""}
 
 
 def test_everything_in_force(jobs: Space) -> None:
@@ -188,7 +190,7 @@ def test_they_belong_to_the_space(fresh_server: Callable[..., Server]) -> None:
     values = {name: least + 5 for name, (least, _, _) in SETTINGS.items()}
     jobs.configure(*(part for setting in values.items() for part in setting))
     jobs.configure("retain-count", "default")
-    expected = {**values, "retain-count": DEFAULTS["retain-count"]}
+    expected = {**values, "retain-count": DEFAULTS["retain-count"], "events": ""}
     assert jobs.settings() == expected
     replica.wait_in_sync(primary)
     assert digest(replica.client()) == digest(jobs.client)

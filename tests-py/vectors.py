@@ -57,6 +57,7 @@ VALUES = [
 SETTINGS = [
     b"default-lease-ms", b"default-max-attempts", b"default-max-deliveries", b"retain-completed-ms",
     b"retain-failed-ms", b"retain-count", b"retain-bytes", b"Retain-Count", b"max-tasks", b"retain-*", b"",
+    b"events", b"events-maxlen",
 ]  # fmt: skip
 STATES = [b"running", b"paused", b"completed", b"failed", b"cancelled", b"FAILED", b"ready"]
 
@@ -171,7 +172,7 @@ class Vectors:
                 out += pick(([], [b"TYPE", b"work"], [b"OLDER", pick(NUMBERS)], [b"NEWER", pick(NUMBERS)]))
             case b"WF.CONFIG":
                 names = [pick(SETTINGS) for _ in range(some(1, 3))]
-                values = [pick((pick(NUMBERS), b"default", b"100000")) for _ in names]
+                values = [pick((pick(NUMBERS), b"default", b"100000", b"{jobs}events")) for _ in names]
                 setting = [part for both in zip(names, values, strict=True) for part in both]
                 out = pick(([b"GET", pick(SETTINGS)], [b"SET", *setting], [b"SET", *setting]))
             case b"WF.APPLY":

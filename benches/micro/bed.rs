@@ -52,6 +52,7 @@ impl Bed {
             *seed
         };
         let mut call = Call {
+            key: b"bed",
             args,
             value: Value::Space(space),
             fresh: None,
@@ -60,6 +61,7 @@ impl Bed {
             replayed: false,
             may_block: false,
             waits: &|_, _| false,
+            may_write: &|_| true,
             random: &mut random,
             settings,
             out,

@@ -6,6 +6,7 @@
 //! that out is the caller's business, so every command runs without a server.
 
 use super::claim::Claim;
+use super::events::Journal;
 use super::reply::Reply;
 use super::wait::Wait;
 use crate::encoding::effect_text::EffectLog;
@@ -28,6 +29,8 @@ pub enum Value<'a> {
 
 /// One execution of one command.
 pub struct Call<'a> {
+    /// The key.
+    pub key: &'a [u8],
     /// The arguments after the key.
     pub args: &'a [&'a [u8]],
     /// What the key holds.
@@ -47,6 +50,8 @@ pub struct Call<'a> {
     pub may_block: bool,
     /// Whether a client waits that could take a task of this type and priority.
     pub waits: &'a dyn Fn(&[u8], u32) -> bool,
+    /// Whether the client may write to another key.
+    pub may_write: &'a dyn Fn(&[u8]) -> bool,
     /// Draws 32 random bits.
     pub random: &'a mut dyn FnMut() -> u32,
     /// The operator's settings.
@@ -62,6 +67,8 @@ pub struct Outcome {
     pub reply: Reply,
     /// The arguments of the one `WF.APPLY key ...` to replicate; empty: nothing changed.
     pub effects: EffectLog,
+    /// What the space's stream of events is to be told.
+    pub journal: Journal,
     /// What `apply` reported: types that got ready tasks, events to announce, counters.
     pub report: Report,
     /// Block the client until this can be answered; there is no reply yet.
@@ -81,6 +88,7 @@ impl Outcome {
     pub fn clear(&mut self) {
         self.reply.clear();
         self.effects.clear();
+        self.journal.clear();
         self.report.clear();
         self.block = None;
     }

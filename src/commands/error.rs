@@ -2,6 +2,7 @@
 //!
 //! An error line is printable ASCII: bytes that users sent are quoted escaped and shortened.
 
+use super::hash_slot;
 use crate::encoding::bytes::DecodeError;
 use crate::encoding::document::{DocumentError, Place};
 use crate::engine::draft::Invalid;
@@ -38,6 +39,12 @@ pub enum CommandError {
     NotOneOf(&'static str, Vec<u8>, &'static str),
     /// A setting that a space cannot have.
     UnknownSetting(Vec<u8>),
+    /// The stream of events lies in another slot than the space: the two keys.
+    OtherSlot(Vec<u8>, Vec<u8>),
+    /// The stream of events is the space itself.
+    OwnKey,
+    /// The client may not write to the key that an argument names.
+    MayNotWrite(&'static str, Vec<u8>),
     /// Not a cursor that the command gave.
     BadCursor(Vec<u8>),
     /// Not a whole number.
@@ -99,7 +106,18 @@ impl CommandError {
             UnknownSetting(name) => {
                 let known = SETTINGS.iter().filter(|spec| spec.per_space).map(|spec| spec.name);
                 let known: Vec<&str> = known.collect();
-                format!("ERR unknown setting '{}', a space has: {}", quote(name), known.join(", "))
+                format!("ERR unknown setting '{}', a space has: {}, events", quote(name), known.join(", "))
+            }
+            OtherSlot(key, stream) => format!(
+                "ERR events: the stream '{}' is in slot {}, the space '{}' in slot {}: give both one hash tag",
+                quote(stream),
+                hash_slot::of(stream),
+                quote(key),
+                hash_slot::of(key)
+            ),
+            OwnKey => "ERR events: the stream must have another key than the space".into(),
+            MayNotWrite(name, key) => {
+                format!("NOPERM {name}: this user may not write to the key '{}'", quote(key))
             }
             BadCursor(cursor) => format!("ERR invalid cursor '{}'", quote(cursor)),
             NotInteger(name, value) => format!("ERR {name} must be a whole number, not '{}'", quote(value)),

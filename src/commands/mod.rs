@@ -18,11 +18,13 @@ pub mod definitions;
 pub mod delete;
 pub mod drawing;
 pub mod error;
+pub mod events;
 pub mod extend;
 pub mod fail;
 pub mod get;
 pub mod glob;
 pub mod graph;
+pub mod hash_slot;
 pub mod list;
 pub mod pause;
 pub mod push;
@@ -50,8 +52,11 @@ use crate::engine::effect::Effect;
 use crate::engine::space::Space;
 use call::Outcome;
 
-/// Changes the space, and writes the effect down for replicas and the AOF.
+/// Changes the space, and writes the effect down for replicas and the AOF, and for the stream of events.
 fn carry_out(space: &mut Space, effect: &Effect<'_>, out: &mut Outcome) {
     out.effects.append(space, effect);
     crate::engine::apply::apply(space, effect, &mut out.report);
+    if space.overrides().events().is_some() {
+        out.journal.note(space, effect);
+    }
 }

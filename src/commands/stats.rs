@@ -49,6 +49,10 @@ static STATS: Spec = Spec {
             ("tasks_poisoned", "tasks that failed because too many deliveries were lost"),
             ("workflows_timed_out", "workflows that failed of their deadline"),
             ("definitions", "workflows that WF.START can start"),
+            (
+                "events_lost",
+                "entries that the stream of `events` did not take since this server loaded the space",
+            ),
             ("types", "map of each type to a map, oldest type first"),
             ("type: paused", "1 when the type itself is paused, else 0"),
             (
@@ -87,7 +91,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
         None => reply.null(),
         Some(space) => {
             let totals = space.totals();
-            reply.map(15);
+            reply.map(16);
             reply.bulk(b"workflows");
             counts(&mut reply, &WORKFLOW_WORDS, &totals.workflows);
             reply.bulk(b"tasks");
@@ -107,6 +111,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
                 ("tasks_poisoned", Some(lifetime.tasks_poisoned)),
                 ("workflows_timed_out", Some(lifetime.workflows_timed_out)),
                 ("definitions", Some(space.definitions().len() as u64)),
+                ("events_lost", Some(space.events_lost())),
             ] {
                 reply.bulk(name.as_bytes());
                 number(&mut reply, value);

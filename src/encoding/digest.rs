@@ -35,6 +35,10 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
         sink.bytes(name.as_bytes());
         sink.int(value as i64);
     }
+    if let Some(stream) = space.overrides().events() {
+        sink.bytes(b"events");
+        sink.bytes(stream);
+    }
     sink.end();
     let mut types: Vec<&Type> = space.types().iter().map(|(_, entry)| entry).collect();
     types.sort_unstable_by_key(|entry| &*entry.name);

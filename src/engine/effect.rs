@@ -122,6 +122,11 @@ pub enum Effect<'a> {
         /// The value.
         value: Option<u64>,
     },
+    /// The space tells a stream what happens, or with `None` tells nobody.
+    Stream {
+        /// The key of the stream.
+        key: Option<&'a [u8]>,
+    },
     /// A lease gets a new deadline; if it had run out, it is taken up again.
     Extend {
         /// Which.

@@ -99,6 +99,10 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
             let fits = value.is_none_or(|value| (setting.min..=setting.max).contains(&value));
             need(fits && setting.per_space, "a setting out of range")
         }
+        Effect::Stream { key } => {
+            let fits = key.is_none_or(|key| (1..=MAX_NAME_BYTES).contains(&key.len()));
+            need(fits, "the key of a stream that is empty or too long")
+        }
         Effect::Expire { task, .. } | Effect::Recover { task, .. } => {
             need(state(task)? == TaskState::Running, "an end of a lease that is not there")
         }

@@ -55,6 +55,11 @@ pub const MAX_BYTES: u64 = 512 * 1024 * 1024;
 pub const MAX_RETAIN_COUNT: u64 = u32::MAX as u64;
 /// The largest that `retain-bytes` can be, which is no limit: a terabyte.
 pub const MAX_RETAIN_BYTES: u64 = 1 << 40;
+/// The largest that `events-maxlen` can be.
+pub const MAX_EVENTS: u64 = u32::MAX as u64;
+/// Bytes of an error or a reason that an entry of the stream of events repeats: a stream keeps many, and
+/// WF.GET shows all of it.
+pub const MAX_EVENT_TEXT_BYTES: usize = 1_024;
 /// A task handed out more often than this shows this.
 pub const MAX_ATTEMPT: u32 = u16::MAX as u32;
 /// What one turn of the event loop does at most of what is due: leases that run out, delays that are
@@ -102,6 +107,8 @@ pub struct Settings {
     pub retain_count: u64,
     /// Bytes of the finished workflows that are kept.
     pub retain_bytes: u64,
+    /// Entries that the stream of events keeps.
+    pub events_maxlen: u64,
 }
 
 /// One setting: `CONFIG SET workflow.<name>`.
@@ -253,6 +260,14 @@ pub const SETTINGS: &[SettingSpec] = &[
         MAX_RETAIN_BYTES,
         "Bytes of memory that finished workflows of a space may take; beyond it the oldest are removed."
     ),
+    setting!(
+        per space: "events-maxlen",
+        events_maxlen,
+        0,
+        MAX_EVENTS,
+        100_000,
+        "Entries that the stream of a space's events keeps, about; beyond it the oldest are removed. 0: all are kept."
+    ),
 ];
 
 impl Settings {
@@ -285,6 +300,7 @@ impl Default for Settings {
             retain_failed_ms: 0,
             retain_count: 0,
             retain_bytes: 0,
+            events_maxlen: 0,
         };
         for spec in SETTINGS {
             (spec.set)(&mut settings, spec.default);

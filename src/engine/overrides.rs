@@ -5,7 +5,11 @@ use std::borrow::Cow;
 
 /// The settings; nearly always none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides(Vec<(&'static str, u64)>);
+pub struct Overrides {
+    numbers: Vec<(&'static str, u64)>,
+    /// The key of the stream that is told what happens. Only a space can have it, never the module.
+    events: Option<Box<[u8]>>,
+}
 
 /// The setting of that name, if a space can have it.
 pub fn find(name: &[u8]) -> Option<&'static SettingSpec> {
@@ -15,20 +19,30 @@ pub fn find(name: &[u8]) -> Option<&'static SettingSpec> {
 impl Overrides {
     /// Sets one, or with `None` goes back to the module's.
     pub fn set(&mut self, spec: &'static SettingSpec, value: Option<u64>) {
-        self.0.retain(|(name, _)| *name != spec.name);
-        self.0.extend(value.map(|value| (spec.name, value)));
-        self.0.sort_unstable();
-        self.0.shrink_to_fit();
+        self.numbers.retain(|(name, _)| *name != spec.name);
+        self.numbers.extend(value.map(|value| (spec.name, value)));
+        self.numbers.sort_unstable();
+        self.numbers.shrink_to_fit();
     }
 
-    /// All of them, by name.
+    /// Sets the key of the stream, or with `None` goes back to none.
+    pub fn set_events(&mut self, stream: Option<&[u8]>) {
+        self.events = stream.map(Box::from);
+    }
+
+    /// All numbers, by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'static str, u64)> {
-        self.0.iter().copied()
+        self.numbers.iter().copied()
+    }
+
+    /// The key of the stream that is told what happens, if there is one.
+    pub fn events(&self) -> Option<&[u8]> {
+        self.events.as_deref()
     }
 
     /// The settings in force.
     pub fn over<'s>(&self, settings: &'s Settings) -> Cow<'s, Settings> {
-        if self.0.is_empty() {
+        if self.numbers.is_empty() {
             return Cow::Borrowed(settings);
         }
         let mut own = settings.clone();
@@ -41,6 +55,6 @@ impl Overrides {
 
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
-        self.0.capacity() * size_of::<(&str, u64)>()
+        self.numbers.capacity() * size_of::<(&str, u64)>() + self.events.as_ref().map_or(0, |key| key.len())
     }
 }

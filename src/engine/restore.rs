@@ -455,6 +455,15 @@ impl Space {
         Ok(())
     }
 
+    /// The key of the stream that is told what happens.
+    pub fn restore_events(&mut self, stream: &[u8]) -> Result<(), Impossible> {
+        if self.overrides.events().is_some() || !(1..=MAX_NAME_BYTES).contains(&stream.len()) {
+            return Err(Impossible("a second stream of events, or one of an impossible name"));
+        }
+        self.overrides.set_events(Some(stream));
+        Ok(())
+    }
+
     /// How often a task of the workflow of that age failed and was lost.
     pub fn restore_tried(
         &mut self,

@@ -54,6 +54,9 @@ pub struct Space {
     pub(super) latest: Millis,
     /// When a worker last asked for tasks of any type, as [`super::types::Type::asked`].
     pub(super) asked: Millis,
+    /// Entries that its stream of events did not take since it was loaded. No part of its state: it is
+    /// neither saved nor replicated.
+    pub(super) events_lost: u64,
     /// Being put together from a file: see [`super::restore`].
     pub(super) restoring: Option<Box<Restoring>>,
     /// Was put together from a file.
@@ -116,6 +119,7 @@ impl Space {
             totals: Totals::default(),
             latest: Millis(0),
             asked: Millis(0),
+            events_lost: 0,
             restoring: None,
             restored: false,
         }
@@ -148,6 +152,16 @@ impl Space {
     /// What happened in the life of the space.
     pub fn lifetime(&self) -> Lifetime {
         self.lifetime
+    }
+
+    /// Entries that its stream of events did not take since it was loaded.
+    pub fn events_lost(&self) -> u64 {
+        self.events_lost
+    }
+
+    /// So many entries more were not taken: no change, so no effect.
+    pub fn lose_events(&mut self, count: u64) {
+        self.events_lost += count;
     }
 
     /// The settings that the space has of its own.

@@ -29,6 +29,10 @@ pub struct Counters {
     pub workflows_timed_out: AtomicU64,
     /// Looks of the timer at a space in which something was due.
     pub sweeps: AtomicU64,
+    /// Entries appended to streams of events.
+    pub events_appended: AtomicU64,
+    /// Entries that a stream did not take.
+    pub events_lost: AtomicU64,
 }
 
 /// The counters of INFO.
@@ -40,6 +44,8 @@ pub static COUNTERS: Counters = Counters {
     poisoned: AtomicU64::new(0),
     workflows_timed_out: AtomicU64::new(0),
     sweeps: AtomicU64::new(0),
+    events_appended: AtomicU64::new(0),
+    events_lost: AtomicU64::new(0),
 };
 
 /// Registers the section; false when the server refuses.
@@ -76,6 +82,8 @@ unsafe extern "C" fn section(to: *mut raw::RedisModuleInfoCtx, _for_crash_report
     gauge("poisoned_tasks", &COUNTERS.poisoned);
     gauge("deadlines_passed", &COUNTERS.workflows_timed_out);
     gauge("sweeps", &COUNTERS.sweeps);
+    gauge("events_appended", &COUNTERS.events_appended);
+    gauge("events_lost", &COUNTERS.events_lost);
     gauge("memory_bytes", &GAUGES.memory);
     if eviction::is_risky() {
         let (name, text) = (c"eviction_warning", eviction::WARNING);

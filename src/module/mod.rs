@@ -10,6 +10,7 @@
 //! | `datatype`, `value` | the callbacks of the type, and what a key points to |
 //! | `perform`, `replicate` | runs one command and carries out what it decided |
 //! | `blocked` | clients that wait, for whatever |
+//! | `stream` | what happened, appended to the stream of a space that has one |
 //! | `blocking`, `wake` | clients that wait for tasks, and who gets the next one |
 //! | `awaiting` | clients that wait for workflows to end |
 //! | `schedule`, `events` | what happens without a command: due leases, changes of role and key |
@@ -49,5 +50,6 @@ mod replicate;
 mod schedule;
 mod server;
 mod settings;
+mod stream;
 mod value;
 mod wake;

@@ -53,5 +53,5 @@ impl Drop for Borrowed {
 /// Large buffers are not kept: one huge reply would otherwise hold its memory for ever.
 fn is_large(outcome: &Outcome) -> bool {
     const LARGE: usize = 256 * 1024;
-    outcome.reply.heap_bytes() + outcome.effects.heap_bytes() > LARGE
+    outcome.reply.heap_bytes() + outcome.effects.heap_bytes() + outcome.journal.heap_bytes() > LARGE
 }

@@ -2,7 +2,7 @@
 //!
 //! The command is pure: it gets what the key holds and the time, and leaves its reply, effects
 //! and report as data. [`on_space`] does the rest, in this order: store a space that was created,
-//! replicate the effects as one `WF.APPLY`, tell WATCH, publish what happened, note when the next
+//! replicate the effects as one `WF.APPLY`, append what happened to the space's stream, tell WATCH, publish what happened, note when the next
 //! lease is due. Timers and woken clients come through the same function.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -22,6 +22,7 @@ use super::replicate::replicate;
 use super::schedule;
 use super::server::{Ctx, command_time};
 use super::settings;
+use super::stream::{self, Stream};
 use super::value::SpaceValue;
 use super::wake;
 use crate::commands::call::{Block, Call, CommandError, Outcome, Value};
@@ -104,6 +105,7 @@ pub fn on_space<R>(
     let mut steps = Vec::new();
     out.report.names_ended = conditions.mode == Mode::Change && awaiting::any_at(target.place());
     let mut call = Call {
+        key: target.name.bytes(),
         args: conditions.args,
         value: match key.holds() {
             Holds::Nothing => Value::Missing,
@@ -122,6 +124,7 @@ pub fn on_space<R>(
         replayed: conditions.replayed,
         may_block: conditions.may_block,
         waits: &|task_type, priority| blocking::oldest(target.place(), task_type, priority).is_some(),
+        may_write: &|key| stream::may_write(ctx, key),
         random: &mut nonce::draw,
         settings: &settings,
         out,
@@ -143,11 +146,15 @@ pub fn on_space<R>(
     };
     value.report(out.report.applied);
     let next_due = value.space.next_due(&settings, grace::expire_from());
+    let stream = (!out.journal.is_empty()).then(|| Stream::of(&value.space, &settings)).flatten();
     drop(key);
 
     match conditions.replayed {
         true => ctx.replicate_verbatim(),
         false => replicate(ctx, &target.name, out.effects.args()),
+    }
+    if let Some(stream) = stream {
+        stream.append(ctx, target, &out.journal);
     }
     ctx.signal_modified(&target.name);
     COUNTERS.applied.fetch_add(out.report.applied, Relaxed);

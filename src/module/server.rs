@@ -51,6 +51,11 @@ impl Flags {
         self.0 & (raw::REDISMODULE_CTX_FLAGS_MULTI | raw::REDISMODULE_CTX_FLAGS_LUA) != 0
     }
 
+    /// The command runs in a script.
+    pub fn in_script(self) -> bool {
+        self.0 & raw::REDISMODULE_CTX_FLAGS_LUA != 0
+    }
+
     /// True when work without a command is allowed now: on the primary, not while loading, not
     /// while clients are paused or a failover waits for the replicas. Writing to the replication
     /// stream in such a pause ends the server.

@@ -5,11 +5,12 @@
 //! changed.
 
 use super::copies;
-use super::model::Model;
+use super::model::{Entry, Model};
 use super::step::{Fault, Step};
 use super::tree::{self, Tree};
 use super::world::{self, World};
 use crate::commands::call::Outcome;
+use crate::commands::events::Journal;
 use crate::encoding::digest::{DigestSink, walk};
 use crate::encoding::snapshot::{self, Loader};
 use crate::engine::invariant;
@@ -112,6 +113,25 @@ pub fn report(world: &World, before: &Before, report: &Report) -> Result<(), Str
             return Err(format!("nobody is woken for new tasks of type '{}'", kind.escape_ascii()));
         }
     }
+    Ok(())
+}
+
+/// What is appended to the stream of events is what the model says: of each workflow in order, and of all
+/// together the same. In which order workflows come that end at the same time is open.
+pub fn entries(world: &mut World, journal: &Journal) -> Result<(), String> {
+    let settings = world.primary.as_deref().map(|space| space.settings(&world.settings));
+    let settings = settings.as_deref().unwrap_or(&world.settings);
+    let owned = |(name, value): (&'static str, &[u8])| (name, value.to_vec());
+    let found = journal.entries(settings).map(|(event, fields)| (event, fields.map(owned).collect()));
+    let mut found: Vec<Entry> = found.collect();
+    let mut expected = world.model.entries.clone();
+    let workflow = |entry: &Entry| entry.1[0].1.clone();
+    found.sort_by_key(workflow);
+    expected.sort_by_key(workflow);
+    if found != expected {
+        return Err(format!("appends {found:?}, should append {expected:?}"));
+    }
+    found.iter().for_each(|(event, _)| world.tally.entry(event));
     Ok(())
 }
 

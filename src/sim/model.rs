@@ -19,6 +19,7 @@ mod claim;
 mod config;
 mod definitions;
 mod document;
+mod events;
 mod flow;
 mod life;
 mod list;
@@ -35,6 +36,7 @@ mod why;
 mod workers;
 
 pub use definitions::Definition;
+pub use events::Entry;
 pub use list::Filter;
 pub use look::PLENTY;
 pub use options::{Backoff, Growth, Options};
@@ -209,11 +211,15 @@ pub struct Model {
     pub definitions: BTreeMap<Vec<u8>, Definition>,
     /// What WF.CONFIG set and did not set back.
     pub config: BTreeMap<&'static str, u64>,
+    /// The stream that is told what happens.
+    pub stream: Option<Vec<u8>>,
     pub lifetime: Lifetime,
     /// Every token ever handed out, for the generator.
     pub issued: Vec<Vec<u8>>,
     /// Leases that ran out in the last command.
     pub expired: u64,
+    /// What the last command is to append to the stream.
+    pub entries: Vec<Entry>,
     /// What the last command is to announce.
     pub events: BTreeSet<&'static str>,
     /// What happened in the last command that a test must not miss.
@@ -271,6 +277,7 @@ impl Model {
         self.expired = 0;
         self.swept = false;
         self.returned = None;
+        self.entries.clear();
         self.events.clear();
         self.happened.clear();
     }
@@ -315,6 +322,7 @@ impl Model {
             && self.workers == other.workers
             && self.config == other.config
             && self.definitions == other.definitions
+            && self.stream == other.stream
     }
 
     /// Whether a claim of any type could get this task.

@@ -19,6 +19,8 @@ pub struct Tally {
     pub answers: BTreeMap<(String, String), u64>,
     /// Announcements, by name.
     pub events: BTreeMap<&'static str, u64>,
+    /// Entries of the stream of events, by event.
+    pub entries: BTreeMap<&'static str, u64>,
     /// Whatever else happened, by what it is.
     pub happenings: BTreeMap<String, u64>,
     /// Leases that ran out.
@@ -102,6 +104,11 @@ impl Tally {
         *self.events.entry(name).or_default() += 1;
     }
 
+    /// Counts an entry of the stream of events.
+    pub fn entry(&mut self, event: &'static str) {
+        *self.entries.entry(event).or_default() += 1;
+    }
+
     /// Counts what happened in a command.
     pub fn happened(&mut self, model: &Model) {
         model.happened.iter().for_each(|what| self.happening((*what).to_owned()));
@@ -142,6 +149,7 @@ impl Tally {
         waits.extend((!model.config.is_empty()).then_some("a setting of its own"));
         let started = model.definitions.values().any(|definition| definition.started > 0);
         waits.extend(started.then_some("a definition that was started"));
+        waits.extend(model.stream.as_ref().map(|_| "a stream of events"));
         waits.sort_unstable();
         waits.dedup();
         waits.into_iter().for_each(|wait| self.happening(format!("{act} during {wait}")));
@@ -173,6 +181,7 @@ impl Tally {
         let happenings = other.happenings.iter();
         happenings.for_each(|(what, count)| *self.happenings.entry(what.clone()).or_default() += count);
         other.events.iter().for_each(|(name, count)| *self.events.entry(name).or_default() += count);
+        other.entries.iter().for_each(|(event, count)| *self.entries.entry(event).or_default() += count);
         for (total, part) in [
             (&mut self.steps, other.steps),
             (&mut self.expired, other.expired),

@@ -23,6 +23,9 @@ use crate::engine::units::Millis;
 /// The arguments of one WF.APPLY.
 pub type Effects = Vec<Vec<u8>>;
 
+/// The name of the key.
+const KEY: &[u8] = b"k";
+
 /// A client that waits.
 struct Waiting {
     args: Vec<Vec<u8>>,
@@ -289,6 +292,8 @@ impl World {
         self.adopt(step)?;
         self.tally.happened(&self.model);
         checks::report(self, &before, &self.out.report)?;
+        let journal = std::mem::take(&mut self.out.journal);
+        checks::entries(self, &journal)?;
         for event in self.out.report.events.iter() {
             self.tally.event(event);
         }
@@ -339,6 +344,7 @@ fn call<'a>(
 ) -> Call<'a> {
     out.report.names_ended = true;
     Call {
+        key: KEY,
         args,
         value,
         fresh: None,
@@ -347,6 +353,7 @@ fn call<'a>(
         replayed: false,
         may_block: step.may_block,
         waits: &|_, _| false,
+        may_write: &|_| true,
         random,
         settings,
         out,

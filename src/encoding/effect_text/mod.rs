@@ -16,6 +16,7 @@
 //! rerun <now> <id> <index, or ->      delete <ids>
 //! shift <from> <by>                   the clock was set ahead by so much
 //! config <name> <value, or default>
+//! events <key of a stream, or nothing>
 //! pause <kind> <names>                release <now> <kind> <names>      kind: workflow type all
 //! snapshot <chunk>                    see `snapshot`
 //! ```

@@ -112,6 +112,10 @@ pub fn apply_text(space: &mut Space, args: &[&[u8]], report: &mut Report) -> Res
                 };
                 carry_out(space, &Effect::Configure { setting, value }, report)?;
             }
+            b"events" => {
+                let key = Some(args.next()?).filter(|key| !key.is_empty());
+                carry_out(space, &Effect::Stream { key }, report)?;
+            }
             b"expire" => args.tasks(space, report, |now, task, _| Effect::Expire { now, task })?,
             b"recover" => args.tasks(space, report, |now, task, _| Effect::Recover { now, task })?,
             b"extend" => {

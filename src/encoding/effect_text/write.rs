@@ -167,6 +167,10 @@ impl EffectLog {
                     None => bytes.extend_from_slice(b"default"),
                 });
             }
+            Effect::Stream { key } => {
+                self.arg(b"events");
+                self.arg(key.unwrap_or_default());
+            }
             Effect::Pause { target } => {
                 self.arg(b"pause");
                 self.target(space, target);

@@ -4,6 +4,7 @@
 //! chunk     := tag (1 byte), content
 //! header    'H'  layout, next id, next sequence, latest time, paused, not whole
 //! space     'S'  what happened in its life, then settings of its own: count, then each: name, value
+//! events    'V'  the key of the stream that is told what happens; not there when there is none
 //! types     'T'  count, then each: name, paused, completed, failed, waits, runs
 //! workers   'w'  count, then each: name, when it was last seen, claims, completions, failures, losses;
 //!                numbered from 0 over all such chunks
@@ -28,8 +29,8 @@
 //! | layout | reason |
 //! |---|---|
 //! | 1 | the first; workers are 'W' with a name only, shapes 'B' with a priority and a lease only, and there are no 'S', 'R', 'X' |
-//! | 2 | retries, delays, timeouts, retention; what each worker did; shapes are 'b', whose edges all ask for success; no 'D' |
-//! | 3 | edges with conditions, definitions, signals, results that are kept |
+//! | 2 | retries, delays, timeouts, retention; what each worker did; shapes are 'b', whose edges all ask for success; no 'D', no 'V' |
+//! | 3 | edges with conditions, definitions, signals, results that are kept, the stream of events |
 
 mod definitions;
 mod options;

@@ -64,7 +64,7 @@ pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
     match tag {
         b'H' if reader.space.begun() => return Err(DecodeError::Impossible("a second header")),
         b'H' => reader.header(&mut source)?,
-        b'S' | b'T' | b'W' | b'w' | b'B' | b'b' | b'P' | b'F' | b'N' | b'R' | b'X' | b'D' | b'E'
+        b'S' | b'V' | b'T' | b'W' | b'w' | b'B' | b'b' | b'P' | b'F' | b'N' | b'R' | b'X' | b'D' | b'E'
             if !reader.space.incomplete() || reader.space.partial() =>
         {
             return Err(DecodeError::Impossible("a section before the header or after the end"));
@@ -73,6 +73,7 @@ pub fn take_chunk(space: &mut Space, chunk: &[u8]) -> Result<(), DecodeError> {
         b'W' => reader.each(&mut source, |reader, source| reader.worker(source, |_| Ok(Deeds::default())))?,
         b'w' => reader.each(&mut source, |reader, source| reader.worker(source, deeds))?,
         b'S' => reader.own(&mut source)?,
+        b'V' => reader.space.restore_events(source.text()?)?,
         b'B' => reader.each(&mut source, |reader, source| reader.blueprint(source, &FIRST))?,
         b'b' => reader.each(&mut source, |reader, source| reader.blueprint(source, &SECOND))?,
         b'P' => reader.each(&mut source, |reader, source| reader.blueprint(source, &THIRD))?,

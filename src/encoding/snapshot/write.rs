@@ -148,6 +148,11 @@ fn own(space: &Space, out: &mut Chunks<'_>) {
         put_varint(&mut out.body, value);
     }
     out.emit();
+    if let Some(stream) = space.overrides().events() {
+        out.tag = b'V';
+        put_text(&mut out.body, stream);
+        out.emit();
+    }
 }
 
 fn histogram(histogram: &Histogram, bytes: &mut Vec<u8>) {

@@ -177,10 +177,13 @@ impl At<'_> {
             self.set_run(Run { ready: Some(since), finished: None, ..self.run() });
         }
         self.move_to(TaskState::Ready);
-        if !self.is_signal() {
-            self.entry.ages.add(since);
+        if self.is_signal() {
+            return self.enqueue(report);
         }
-        self.enqueue(report);
+        self.entry.ages.add(since);
+        if self.workflow.is_live() {
+            self.join_queue(report);
+        }
     }
 
     /// The task, which is ready, queues unless its workflow is paused. One that waits for a signal is in
@@ -190,10 +193,15 @@ impl At<'_> {
             if self.is_signal() {
                 return self.time_signal(true);
             }
-            let key = self.ready_key();
-            self.entry.queue.insert(key);
-            report.ready(self.type_id);
+            self.join_queue(report);
         }
+    }
+
+    #[inline]
+    fn join_queue(&mut self, report: &mut Report) {
+        let key = self.ready_key();
+        self.entry.queue.insert(key);
+        report.ready(self.type_id);
     }
 
     /// The task, which is ready, leaves its queue and stays ready.

@@ -17,6 +17,7 @@ impl Space {
         // Nobody has asked it for work.
         copy.asked = Millis(0);
         copy.types.forget_asked();
+        copy.events_lost = 0;
         let mut report = Report::default();
         for slot in copy.workflows.by_age() {
             if !copy.workflows.at(slot).has_history() {

@@ -87,6 +87,7 @@ pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
         Effect::Rerun { now, slot, task } => rerun::rerun(space, slot, task, now, report),
         Effect::Shift { from, by } => shift::shift(space, from, by),
         Effect::Configure { setting, value } => space.overrides.set(setting, value),
+        Effect::Stream { key } => space.overrides.set_events(key),
         Effect::Pause { target } => pause::pause(space, target, report),
         Effect::Release { now, target } => pause::release(space, target, now, report),
         Effect::Delete { slot } => delete::delete(space, slot, report),

@@ -74,7 +74,7 @@ impl Model {
                 State::Running | State::Ready if !task.spent => {
                     let error = word.text.map(<[u8]>::to_vec);
                     model.worker_of(place, index).see(moment.now);
-                    match model.fail_attempt(place, index, error, word.wish, moment) {
+                    match model.fail_attempt(place, index, error, word.wish, "reported", moment) {
                         Fate::Final => 1,
                         Fate::Retried => 2,
                     }

@@ -32,6 +32,7 @@ impl Model {
         index: usize,
         error: Option<Vec<u8>>,
         wish: Wish,
+        cause: &'static str,
         moment: &mut Moment<'_>,
     ) -> Fate {
         let now = moment.now;
@@ -49,7 +50,8 @@ impl Model {
         self.note_if(wish == Wish::NoRetry && !used_up, "NORETRY");
         self.note_if(used_up && matches!(wish, Wish::Retry(_)), "RETRY of a task whose attempts are used up");
         if !live || used_up || wish == Wish::NoRetry {
-            self.fail_for_good(place, index, now);
+            let event = if used_up { "task.dead" } else { "task.failed" };
+            self.fail_for_good(place, index, (event, cause), now);
             return Fate::Final;
         }
         self.note_if(late, "a late failure that is retried");
@@ -75,7 +77,7 @@ impl Model {
 
     /// A delivery ended without an acknowledgement; its worker is gone. True when the task has failed
     /// for good by that; otherwise what comes next is the caller's.
-    pub fn lose(&mut self, place: usize, index: usize, moment: &Moment<'_>) -> bool {
+    pub fn lose(&mut self, place: usize, index: usize, cause: &'static str, moment: &Moment<'_>) -> bool {
         let usual = self.in_force("default-max-deliveries", moment.settings);
         self.worker_of(place, index).lost += 1;
         let workflow = &mut self.workflows[place];
@@ -89,27 +91,41 @@ impl Model {
         let mut error = format!("lost {} times without an acknowledgement, last by ", task.lost).into_bytes();
         error.extend(task.worker.as_ref().expect("somebody had it"));
         task.error = Some(error);
-        self.fail_for_good(place, index, moment.now);
+        self.fail_for_good(place, index, ("task.dead", cause), moment.now);
         self.lifetime.tasks_poisoned += 1;
         self.note("a poisoned task");
         true
     }
 
     /// A task fails, and with it its workflow.
-    fn fail_for_good(&mut self, place: usize, index: usize, now: u64) {
+    fn fail_for_good(
+        &mut self,
+        place: usize,
+        index: usize,
+        (event, cause): (&'static str, &'static str),
+        now: u64,
+    ) {
         self.note_run(place, index, now);
         let time = self.workflows[place].not_before_push(now);
-        self.fail_task_at(place, index, now, time);
+        self.fail_task_at(place, index, (event, cause), now, time);
     }
 
     /// The same of a task that may never have run: now, and what is told of it later is that time.
-    pub fn fail_task_at(&mut self, place: usize, index: usize, now: u64, time: u64) {
+    pub fn fail_task_at(
+        &mut self,
+        place: usize,
+        index: usize,
+        (event, cause): (&'static str, &'static str),
+        now: u64,
+        time: u64,
+    ) {
         let workflow = &mut self.workflows[place];
         let live = workflow.is_live();
         let task = &mut workflow.tasks[index];
         task.end(State::Failed, time);
         self.kinds.get_mut(&task.kind).expect("its type was pushed").failed += 1;
         self.events.insert("task.failed");
+        self.tell_task(place, index, event, cause, now);
         let workflow = &self.workflows[place];
         if live && workflow.is_fatal(index) && !workflow.goes_on {
             self.fail_workflow(place, now);

@@ -140,7 +140,7 @@ impl Model {
                     continue;
                 }
                 let token = self.workflows[place].token(index);
-                let poisoned = self.lose(place, index, moment);
+                let poisoned = self.lose(place, index, "recovered", moment);
                 self.worker_of(place, index).see(moment.now);
                 if poisoned || !resume {
                     // Taken back.

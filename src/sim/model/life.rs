@@ -108,11 +108,13 @@ impl Model {
         workflow.failed |= workflow.cancelled.is_none() && fatal;
         workflow.paused = false;
         workflow.finished = Some(workflow.not_before_push(now));
-        self.events.insert(match workflow.state() {
+        let event = match workflow.state() {
             "cancelled" => "workflow.cancelled",
             "failed" => "workflow.failed",
             _ => "workflow.completed",
-        });
+        };
+        self.events.insert(event);
+        self.tell_finished(place, event, now);
     }
 }
 

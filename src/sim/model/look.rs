@@ -66,6 +66,7 @@ impl Model {
             ("tasks_poisoned", Tree::number(self.lifetime.tasks_poisoned)),
             ("workflows_timed_out", Tree::number(self.lifetime.workflows_timed_out)),
             ("definitions", Tree::number(self.definitions.len() as u64)),
+            ("events_lost", Tree::Int(0)),
             ("types", Tree::Map(types.collect())),
         ]))
     }

@@ -167,6 +167,7 @@ impl Model {
         }
         self.advance(place, now);
         self.events.insert("workflow.pushed");
+        self.tell_pushed(place, now);
         Tree::Bulk(id)
     }
 

@@ -66,7 +66,7 @@ impl Model {
             self.note_if(paused, "a signal in a paused workflow");
             self.note_if(stopped, "a signal in a stopped workflow");
             match fails {
-                true => self.fail_signal(place, index, text, moment.now),
+                true => self.fail_signal(place, index, text, "signal", moment.now),
                 false => self.complete_signal(place, index, text, moment.now),
             }
         }
@@ -82,15 +82,22 @@ impl Model {
         self.note("a signal that did not come in time");
         self.lifetime.tasks_timed_out += 1;
         self.events.insert("task.timedout");
-        self.fail_signal(place, index, Some(error), now);
+        self.fail_signal(place, index, Some(error), "timeout", now);
     }
 
-    fn fail_signal(&mut self, place: usize, index: usize, error: Option<Vec<u8>>, now: u64) {
+    fn fail_signal(
+        &mut self,
+        place: usize,
+        index: usize,
+        error: Option<Vec<u8>>,
+        cause: &'static str,
+        now: u64,
+    ) {
         let task = &mut self.workflows[place].tasks[index];
         task.error = error;
         // It does not end before it began to wait.
         let time = now.max(task.ready.expect("it waits"));
-        self.fail_task_at(place, index, now, time);
+        self.fail_task_at(place, index, ("task.failed", cause), now, time);
     }
 
     fn complete_signal(&mut self, place: usize, index: usize, result: Option<Vec<u8>>, now: u64) {

@@ -73,7 +73,7 @@ impl Model {
             && started + timeout <= moment.now
         {
             let error = format!("timed out after {timeout} ms").into_bytes();
-            let fate = self.fail_attempt(place, index, Some(error), Wish::None, moment);
+            let fate = self.fail_attempt(place, index, Some(error), Wish::None, "timeout", moment);
             let again = fate == Fate::Retried;
             self.note(if again { "a timeout that is retried" } else { "a timeout that is final" });
             self.lifetime.tasks_timed_out += 1;
@@ -83,7 +83,8 @@ impl Model {
         self.expired += 1;
         self.lifetime.lease_expiries += 1;
         self.events.insert("task.expired");
-        if !self.lose(place, index, moment) {
+        if !self.lose(place, index, "expired", moment) {
+            self.tell_task(place, index, "task.expired", "expired", moment.now);
             self.back_to_ready(place, index, moment.now);
         }
     }
@@ -162,6 +163,7 @@ impl Model {
     pub fn remove(&mut self, mut places: Vec<usize>) {
         places.sort_unstable();
         for place in places.into_iter().rev() {
+            self.note_if_told(place);
             self.workflows.remove(place);
             self.events.insert("workflow.deleted");
         }

@@ -123,8 +123,18 @@ impl Operations {
     pub fn configure(&mut self) -> Vec<Vec<u8>> {
         let random = &mut self.random;
         if random.one_in(3) {
-            let pattern =
-                *random.pick(&["*", "retain-*", "default-max-attempts", "*-ms", "none", "retain-?????"]);
+            return self.stream();
+        }
+        if random.one_in(3) {
+            let pattern = *random.pick(&[
+                "*",
+                "retain-*",
+                "ev*",
+                "default-max-attempts",
+                "*-ms",
+                "none",
+                "retain-?????",
+            ]);
             return words(&["WF.CONFIG", "GET", pattern]);
         }
         let mut command = words(&["WF.CONFIG", "set"]);
@@ -136,6 +146,7 @@ impl Operations {
             ("retain-failed-ms", &["0", "1000", "3600000", MOST, "DEFAULT"]),
             ("retain-count", &["0", "1", "2", "3", "4294967295", "default", "default"]),
             ("retain-bytes", &["0", "2000", "100000000", "1099511627776", "default", "default"]),
+            ("events-maxlen", &["0", "10", "4294967295", "default"]),
         ];
         for _ in 0..1 + random.below(2) {
             let (name, values) = settings.swap_remove(random.below(settings.len() as u64) as usize);
@@ -156,6 +167,19 @@ impl Operations {
             let bad: &&[&str] = random.pick(&bad);
             command.extend(words(bad));
         }
+        command
+    }
+
+    /// `WF.CONFIG` of the stream of events, mostly to one that can be.
+    fn stream(&mut self) -> Vec<Vec<u8>> {
+        let random = &mut self.random;
+        let long = "x".repeat(510) + "{k}";
+        let streams =
+            ["{k}events", "{k}events", "x{k}\u{e4}\0", "{k}{j}", "", "default", "k", "j", "{}k", &long];
+        let mut command = words(&["WF.CONFIG", "SET", "Events", *random.pick(&streams)]);
+        let more: [&[&str]; 5] = [&[], &[], &["events-maxlen", "5"], &["events", "{k}again"], &["events"]];
+        let more: &&[&str] = random.pick(&more);
+        command.extend(words(more));
         command
     }
 }

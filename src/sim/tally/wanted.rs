@@ -14,6 +14,8 @@ impl Tally {
         let events = events.filter(|event| !self.events.contains_key(event));
         let mut missing: Vec<String> = answers.map(|(name, answer)| format!("{name} -> {answer}")).collect();
         missing.extend(events.map(str::to_owned));
+        let entries = ENTRIES.iter().filter(|event| !self.entries.contains_key(*event));
+        missing.extend(entries.map(|event| format!("an entry {event}")));
         let happenings = HAPPENINGS.iter().map(|what| (*what).to_owned());
         let disturbances =
             DISTURBANCES.iter().flat_map(|act| WAITS.iter().map(move |wait| format!("{act} during {wait}")));
@@ -78,7 +80,7 @@ const WANTED: &[(&str, &[&str])] = &[
     ("WF.WORKERS", &["workers", "empty", "ERR", "WRONGTYPE"]),
     ("WF.RETRY", &["1", "0", "-1", "ERR", "WRONGTYPE"]),
     ("WF.LIST", &["ok", "ERR", "WRONGTYPE"]),
-    ("WF.CONFIG", &["ok", "map", "ERR", "WRONGTYPE"]),
+    ("WF.CONFIG", &["ok", "map", "ERR", "LIMIT", "WRONGTYPE"]),
     ("WF.APPLY", &["ERR"]),
 ];
 
@@ -87,7 +89,7 @@ const DISTURBANCES: [&str; 6] =
     ["a restart", "a restart of the replica", "a promotion", "a rewritten file", "a replay", "a copy"];
 
 /// During each of these waits.
-const WAITS: [&str; 14] = [
+const WAITS: [&str; 15] = [
     "a signal",
     "a signal with a timeout",
     "a delay",
@@ -102,6 +104,18 @@ const WAITS: [&str; 14] = [
     "a finished workflow",
     "a setting of its own",
     "a definition that was started",
+    "a stream of events",
+];
+
+/// Every entry of the stream of events.
+const ENTRIES: [&str; 7] = [
+    "workflow.pushed",
+    "workflow.completed",
+    "workflow.failed",
+    "workflow.cancelled",
+    "task.failed",
+    "task.expired",
+    "task.dead",
 ];
 
 /// The name of what an act does to the servers.
@@ -212,6 +226,8 @@ const HAPPENINGS: &[&str] = &[
     "a wait: goes on",
     "a wait: goes on: the same one",
     "a wait: time is up",
+    "events that nobody is told any more",
+    "an event of a workflow that goes at once",
     "a listing: on a missing key",
     "a listing: workflows",
     "a listing: dead letters",
