@@ -83,6 +83,10 @@ class Space:
     def definitions(self, *options: Any) -> list[dict[str, Any]]:
         return plain(self.call("DEFINITIONS", *options))
 
+    def add(self, token: str, *tasks: Document, **fields: Any) -> int:
+        """WF.ADD of these tasks, in an object with these fields if there are any."""
+        return self.call("ADD", token, json.dumps({"tasks": tasks, **fields} if fields else tasks))
+
     def claim(self, worker: Text, *options: Any) -> list[Task]:
         return [read_task(task) for task in self.call("CLAIM", worker, *options)]
 

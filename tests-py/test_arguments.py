@@ -24,6 +24,7 @@ CALLS: dict[str, list[Any]] = {
     "WF.START": ["nightly"],
     "WF.UNDEFINE": ["nightly"],
     "WF.DEFINITIONS": [],
+    "WF.ADD": [TOKEN, "[]"],
     "WF.CLAIM": ["w"],
     "WF.COMPLETE": [TOKEN],
     "WF.FAIL": [TOKEN],
@@ -43,6 +44,7 @@ CALLS: dict[str, list[Any]] = {
 ON_MISSING: dict[str, Any] = {
     "WF.UNDEFINE": 0,
     "WF.DEFINITIONS": [],
+    "WF.ADD": -1,
     "WF.CLAIM": [],
     "WF.COMPLETE": [-1],
     "WF.FAIL": [-1],
@@ -96,6 +98,7 @@ BAD_ARGUMENTS: list[tuple[list[Any], str]] = [
     (["WF.CLAIM", "w", "BLOCK", 2**63 - 1], "BLOCK"),
     (["WF.CLAIM", "w", "BLOCK", 2**64], "BLOCK"),
     (["WF.CLAIM", "w", "MAXPRIORITY", "low"], "MAXPRIORITY"),
+    (["WF.ADD", "not a token", "[]"], "token"),
     (["WF.COMPLETE", "not a token"], "token"),
     (["WF.COMPLETE", "1-0-0000000"], "token"),
     (["WF.COMPLETE", "1-0-0000000G"], "token"),

@@ -226,6 +226,7 @@ TWINS: dict[str, tuple[Command, Command]] = {
     "error or result": (["WF.FAIL", "A"], ["WF.COMPLETE", "A"]),
     "which task": (["WF.COMPLETE", "A"], ["WF.COMPLETE", "B"]),
     "deadline": (["WF.EXTEND", HOUR, "A"], ["WF.EXTEND", HOUR + 1, "A"]),
+    "what was added": (["WF.ADD", "A", '[{"name": "one"}]'], ["WF.ADD", "A", '[{"name": "two"}]']),
     "id": (push(single(), "ID", "one"), push(single(), "ID", "two")),
     "own id or the next": (push(single(), "ID", "77"), push(single())),
     "input": (push(single(), "INPUT", "one"), push(single(), "INPUT", "two")),

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[int, set[str], set[str], set[str]]] = {
     "WF.START": (-3, {"write", "denyoom"}, {"RW", "access", "update"}, {"write", "workflow"}),
     "WF.UNDEFINE": (-3, {"write"}, {"RW", "delete"}, {"write", "workflow"}),
     "WF.DEFINITIONS": (-2, {"readonly"}, {"RO", "access"}, {"read", "workflow"}),
+    "WF.ADD": (4, {"write", "denyoom"}, {"RW", "access", "update"}, {"write", "workflow"}),
     "WF.CLAIM": (-3, {"write", "blocking"}, {"RW", "access", "update"}, {"write", "blocking", "workflow"}),
     "WF.COMPLETE": (-3, {"write"}, {"RW", "access", "update"}, {"write", "workflow"}),
     "WF.FAIL": (-3, {"write"}, {"RW", "access", "update"}, {"write", "workflow"}),
@@ -48,6 +49,7 @@ ARGUMENTS: dict[str, set[str]] = {
     "WF.START": {"name", "ID", "NX", "INPUT", "PRIORITY", "PAUSED", "DELAY", "AT", "TIMEOUT", "RETAIN"},
     "WF.UNDEFINE": {"name"},
     "WF.DEFINITIONS": {"PATTERN"},
+    "WF.ADD": {"token", "tasks"},
     "WF.CLAIM": {"worker", "TYPES", "COUNT", "BLOCK", "LEASE", "MAXPRIORITY", "WITHRESULTS"},
     "WF.COMPLETE": {"token", "RESULT", "SKIP"},
     "WF.FAIL": {"token", "ERROR", "RETRY", "NORETRY"},
@@ -167,6 +169,7 @@ CALLS: dict[str, list[Any]] = {
     "WF.START": ["nightly"],
     "WF.UNDEFINE": ["nightly"],
     "WF.DEFINITIONS": [],
+    "WF.ADD": ["1-0-00000000", "[]"],
     "WF.CLAIM": ["w"],
     "WF.COMPLETE": ["1-0-00000000"],
     "WF.FAIL": ["1-0-00000000"],
@@ -256,6 +259,8 @@ def test_out_of_memory_refuses_work_that_comes_and_takes_work_that_is_done(jobs:
             jobs.define("nightly", single())
         with refused("OOM"):
             jobs.start("weekly")
+        with refused("OOM"):
+            jobs.call("ADD", first.token, '[{"name": "more"}]')
         second = jobs.claim_one("w", "LEASE", HOUR)
         assert jobs.complete(first.token, "RESULT", "r" * 1000) == [1]
         assert jobs.extend(HOUR, second.token) == [1]

@@ -16,7 +16,7 @@ COMMANDS = [
     b"WF.PUSH", b"WF.CLAIM", b"WF.COMPLETE", b"WF.FAIL", b"WF.EXTEND", b"WF.PAUSE", b"WF.RELEASE",
     b"WF.RECOVER", b"WF.GET", b"WF.DELETE", b"WF.STATS", b"WF.APPLY", b"WF.RETRY", b"WF.LIST", b"WF.CONFIG",
     b"WF.WORKERS", b"WF.WHY", b"WF.GRAPH", b"WF.DEFINE", b"WF.START", b"WF.UNDEFINE", b"WF.DEFINITIONS", b"WF.WAIT",
-    b"WF.SIGNAL",
+    b"WF.SIGNAL", b"WF.ADD",
 ]  # fmt: skip
 
 KEYS = [b"jobs"] * 6 + [b"more", b"missing", b"string", b"", b"\x00\xff"]
@@ -36,7 +36,7 @@ KEYWORDS = [
     b"TIMEOUT", b"RETAIN", b"TASK", b"STATE", b"PREFIX", b"OLDER", b"NEWER", b"CURSOR", b"FAILED", b"SET", b"GET",
     b"default", b"due", b"rerun", b"config", b"retry", b"deadline", b"id", b"CouNt",
     b"PATTERN", b"define", b"undefine", b"start",
-    b"wor", b"snapshot", b"push", b"claim", b"pause",
+    b"wor", b"snapshot", b"push", b"claim", b"pause", b"add",
 ]  # fmt: skip
 
 TEXTS = [
@@ -150,6 +150,8 @@ class Vectors:
                 ]
             case b"WF.EXTEND":
                 out = [pick(NUMBERS), *(pick(self.tokens) for _ in range(some(1, 4)))]
+            case b"WF.ADD":
+                out = [pick(self.tokens), self._added()]
             case b"WF.PAUSE" | b"WF.RELEASE":
                 out = pick(([b"ALL"], [b"TYPE", pick(TEXTS), b"work"], [b"ID", pick(self.ids), pick(self.ids)]))
             case b"WF.RECOVER":
@@ -245,6 +247,12 @@ class Vectors:
 
     def _bent_sometimes(self, document: bytes) -> bytes:
         return self._bent(document) if self.random.random() < 0.3 else document
+
+    def _added(self) -> bytes:
+        tasks = self._workflow()["tasks"]
+        if self.random.random() < 0.3:
+            self.random.choice(tasks)["children"] = ["t2"]
+        return self._bent_sometimes(json.dumps(self.random.choice((tasks, {"tasks": tasks}))).encode())
 
     def _workflow(self) -> Document:
         draw = self.random

@@ -234,6 +234,10 @@ fn invalid_words(invalid: &Invalid) -> String {
         Invalid::DuplicateName { task } => {
             format!("INVALID task '{}': another task has this name", quote(task))
         }
+        Invalid::NameTaken { task } => format!("EXISTS task '{}' is there already", quote(task)),
+        Invalid::ChildStarted { task, child } => {
+            format!("INVALID task '{}': child '{}' waits no more", quote(task), quote(child))
+        }
         Invalid::UnknownParent { task, parent } => {
             format!("INVALID task '{}': unknown parent '{}'", quote(task), quote(parent))
         }

@@ -126,7 +126,8 @@ impl Journal {
             Effect::TimeOut { now, slot }
             | Effect::Cancel { now, slot, .. }
             | Effect::Rerun { now, slot, .. } => (slot, now),
-            Effect::Claim(_)
+            Effect::Add(_)
+            | Effect::Claim(_)
             | Effect::Resume(_)
             | Effect::Retry { .. }
             | Effect::Due { .. }

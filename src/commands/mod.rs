@@ -5,6 +5,7 @@
 //! plan, carry out. Only [`carry_out`] changes a space, and it writes down what it does.
 
 pub mod acknowledge;
+pub mod add;
 pub mod apply;
 pub mod args;
 pub mod awaiting;

@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn every_command_is_there_once_and_fully_described() {
         let specs = all();
-        assert_eq!(specs.len(), 25);
+        assert_eq!(specs.len(), 26);
         for pair in specs.windows(2) {
             assert!(pair[0].place < pair[1].place, "{} and {}", pair[0].name, pair[1].name);
         }

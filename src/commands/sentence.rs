@@ -63,12 +63,13 @@ impl Sight<'_> {
         self.space.task(self.first_failed(slot)?).error.map(<[u8]>::to_vec)
     }
 
-    /// The first task that failed the workflow.
+    /// The first task that failed the workflow; if their failures are all handled since, by tasks that
+    /// were added, the first that failed.
     fn first_failed(&self, slot: Slot) -> Option<TaskRef> {
         let shape = &self.space.workflow(slot).1.shape;
-        let failed_it =
-            |task: &TaskRef| self.space.state_of(*task) == TaskState::Failed && shape.is_fatal(task.index);
-        self.space.tasks_of(slot).find(failed_it)
+        let failed = |task: &TaskRef| self.space.state_of(*task) == TaskState::Failed;
+        let failed_it = |task: &TaskRef| failed(task) && shape.is_fatal(task.index);
+        self.space.tasks_of(slot).find(failed_it).or_else(|| self.space.tasks_of(slot).find(failed))
     }
 
     /// A workflow, of which so many tasks hold it up, and the first of them.

@@ -127,7 +127,7 @@ pub fn walk(space: &Space, sink: &mut dyn DigestSink) {
 fn walk_definition(space: &Space, definition: &Definition, sink: &mut dyn DigestSink) {
     let blueprint = space.blueprints().get(definition.blueprint);
     let mut shape = Vec::new();
-    write_shape(&blueprint.shape, |task| space.type_name(blueprint.type_id(task)), &mut shape);
+    write_shape(&blueprint.shape, 0, |task| space.type_name(blueprint.type_id(task)), &mut shape);
     sink.bytes(b"definition");
     sink.bytes(&definition.name);
     sink.int(definition.version as i64);

@@ -88,6 +88,18 @@ pub enum Invalid {
         /// The name.
         task: String,
     },
+    /// A task to be added of the name of one that is there already.
+    NameTaken {
+        /// The name.
+        task: String,
+    },
+    /// A task to be added before one that has begun.
+    ChildStarted {
+        /// The task to be added.
+        task: String,
+        /// The one that has begun.
+        child: String,
+    },
     /// A parent that is no task.
     UnknownParent {
         /// The task that names it.

@@ -28,6 +28,8 @@ pub enum Effect<'a> {
         /// Whose.
         definition: &'a [u8],
     },
+    /// A workflow gets more tasks.
+    Add(Add<'a>),
     /// Tasks that are ready are leased to a worker.
     Claim(Lease<'a>),
     /// Running tasks are leased again, to the worker that restarted.
@@ -249,6 +251,21 @@ pub struct Define<'a> {
     pub timeout_ms: Option<u64>,
     /// What.
     pub content: Content<'a>,
+}
+
+/// Tasks that are added to a workflow.
+#[derive(Clone, Copy, Debug)]
+pub struct Add<'a> {
+    /// When.
+    pub now: Millis,
+    /// The task that adds them.
+    pub task: TaskRef,
+    /// The blueprint of all its tasks, those that were there first.
+    pub blueprint: BlueprintId,
+    /// The blueprint's content when it is new.
+    pub new: Option<&'a Checked>,
+    /// The payload of each added task.
+    pub payloads: &'a [&'a [u8]],
 }
 
 /// Tasks leased to one worker at one time.

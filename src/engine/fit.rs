@@ -2,16 +2,18 @@
 //! or a file is asked here first, so that a stream that belongs to another past is an error in the
 //! log and never a broken index.
 
-use super::effect::{Content, Define, Effect, Grant, Push, Target, Terms};
+use super::effect::{Add, Content, Define, Effect, Grant, Push, Target, Terms};
 use super::ids::Id;
 use super::limits::{
-    MAX_BLUEPRINT_ID, MAX_DURATION_MS, MAX_INTEGER_ID, MAX_NAME_BYTES, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES,
+    MAX_BLUEPRINT_ID, MAX_DURATION_MS, MAX_INTEGER_ID, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_PRIORITY,
+    MAX_SEQUENCE, MAX_TYPES,
 };
 use super::plan::has_room_for_worker;
 use super::restore::Impossible;
+use super::shape::{Checked, Shape};
 use super::space::Space;
 use super::state::{TaskState, WorkflowState};
-use super::units::{Millis, TaskIndex, TaskRef, TypeId};
+use super::units::{BlueprintId, Millis, TaskIndex, TaskRef, TypeId};
 use super::verdict::is_wanted;
 use super::workflow::MARK_VOID;
 
@@ -34,6 +36,12 @@ pub fn fits(space: &Space, effect: &Effect<'_>) -> Result<(), Impossible> {
         Effect::Define(ref define) => define_fits(space, define),
         Effect::Undefine { definition } => {
             need(space.definitions.get(definition).is_some(), "a definition that is not there")
+        }
+        Effect::Add(ref add) => {
+            state(add.task)?;
+            need(held(space, add.task), "an acknowledgement of a task that nobody has")?;
+            need(is_wanted(space, add.task), "tasks added to a workflow that ended")?;
+            add_fits(space, add)
         }
         Effect::Claim(lease) => {
             need(has_room_for_worker(space, lease.worker), "one worker more than there is room for")?;
@@ -157,25 +165,7 @@ fn distinct(grants: &[Grant]) -> Result<(), Impossible> {
 }
 
 fn content_fits(space: &Space, content: &Content<'_>) -> Result<(), Impossible> {
-    let blueprint = content.blueprint;
-    let count = match content.new {
-        Some(new) => {
-            if space.blueprints.contains(blueprint) || blueprint.0 > MAX_BLUEPRINT_ID {
-                return Err(Impossible("a blueprint under a taken id"));
-            }
-            let known: Vec<TypeId> = new.types.iter().filter_map(|name| space.types.find(name)).collect();
-            let added = new.types.len() - known.len();
-            if space.types.len() + added > MAX_TYPES {
-                return Err(Impossible("more types than there is room for"));
-            }
-            if added == 0 && space.blueprints.find(&new.shape, &known, &space.types).is_some() {
-                return Err(Impossible("a shape that is there already"));
-            }
-            new.shape.len()
-        }
-        None if space.blueprints.contains(blueprint) => space.blueprints.get(blueprint).shape.len(),
-        None => return Err(Impossible("a blueprint that is not there")),
-    };
+    let count = blueprint_fits(space, content.blueprint, content.new)?.len();
     if content.payloads.len() != count {
         return Err(Impossible("another number of payloads than tasks"));
     }
@@ -212,6 +202,56 @@ fn terms_fit(space: &Space, terms: &Terms<'_>) -> Result<(), Impossible> {
     }
     if terms.priority > MAX_PRIORITY || terms.now > Millis::MAX || space.next_sequence.0 >= MAX_SEQUENCE {
         return Err(Impossible("a push out of range"));
+    }
+    Ok(())
+}
+
+/// The shape of a blueprint that is there, or under whose id there is none.
+fn blueprint_fits<'a>(
+    space: &'a Space,
+    id: BlueprintId,
+    new: Option<&'a Checked>,
+) -> Result<&'a Shape, Impossible> {
+    let Some(new) = new else {
+        let known = space.blueprints.contains(id).then(|| &space.blueprints.get(id).shape);
+        return known.ok_or(Impossible("a blueprint that is not there"));
+    };
+    if space.blueprints.contains(id) || id.0 > MAX_BLUEPRINT_ID {
+        return Err(Impossible("a blueprint under a taken id"));
+    }
+    let known: Vec<TypeId> = new.types.iter().filter_map(|name| space.types.find(name)).collect();
+    let added = new.types.len() - known.len();
+    if space.types.len() + added > MAX_TYPES {
+        return Err(Impossible("more types than there is room for"));
+    }
+    if added == 0 && space.blueprints.find(&new.shape, &known, &space.types).is_some() {
+        return Err(Impossible("a shape that is there already"));
+    }
+    Ok(&new.shape)
+}
+
+fn add_fits(space: &Space, add: &Add<'_>) -> Result<(), Impossible> {
+    let shape = blueprint_fits(space, add.blueprint, add.new)?;
+    let slot = add.task.slot;
+    let (workflow, blueprint) = space.workflow(slot);
+    let before = &blueprint.shape;
+    if shape.len() != before.len() + add.payloads.len() || !shape.has_grown_from(before) {
+        return Err(Impossible("an addition to another workflow"));
+    }
+    let type_name = |task| match add.new {
+        Some(new) => &*new.types[shape.type_of(task)],
+        None => space.type_name(space.blueprints.get(add.blueprint).type_id(task)),
+    };
+    if before.indexes().any(|task| *type_name(task) != *space.type_name(blueprint.type_id(task))) {
+        return Err(Impossible("an addition that changes a type"));
+    }
+    let begun = |&task: &TaskIndex| workflow.task_state(task) != TaskState::Waiting;
+    if before.indexes().filter(begun).any(|task| shape.parents(task).len() > before.parents(task).len()) {
+        return Err(Impossible("a parent added to a task that has begun"));
+    }
+    let own = workflow.payloads(before).chain(add.payloads.iter().copied());
+    if own.map(<[u8]>::len).sum::<usize>() > MAX_PAYLOADS_BYTES || add.now > Millis::MAX {
+        return Err(Impossible("an addition out of range"));
     }
     Ok(())
 }

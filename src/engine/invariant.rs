@@ -95,7 +95,7 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
     let shape = &blueprint.shape;
     let mut open = 0;
     let timed_out = space.extra(slot).timeout.is_some_and(|timeout| timeout.passed);
-    let (mut failed, mut cancelled, mut chose) = (false, false, false);
+    let (mut failed, mut fatal, mut cancelled, mut chose) = (false, false, false, false);
     let running = workflow.state() == WorkflowState::Running;
     let survivors = if running { Vec::new() } else { shape.survivors() };
     for index in shape.indexes() {
@@ -211,16 +211,18 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
             marks & MARK_VOID == 0 || handed_out || too_late,
             "{id:?} {index:?} has a void token and no token"
         );
-        failed |= state == TaskState::Failed && shape.is_fatal(index);
+        failed |= state == TaskState::Failed;
+        fatal |= state == TaskState::Failed && shape.is_fatal(index);
         open += u32::from(!state.is_final());
     }
     ensure!(open == workflow.open(), "{id:?} has {open} open tasks and counts {}", workflow.open());
     ensure!(chose == workflow.has_choice(), "{id:?} has a choice or says so, not both");
-    // After a rerun of one of several, the others have failed in a workflow that runs.
+    // After a rerun of one of several, the others have failed in a workflow that runs. A failure that
+    // stopped a workflow may be handled since, by a task that was added.
     let called_off = workflow.state() == WorkflowState::Cancelled;
     ensure!(failed || timed_out || called_off || !cancelled, "{id:?} cancelled a task for no reason");
     ensure!(failed || timed_out || workflow.state() != WorkflowState::Failed, "{id:?} failed for no reason");
-    ensure!(!failed || workflow.state() != WorkflowState::Completed, "{id:?} completed with a failed task");
+    ensure!(!fatal || workflow.state() != WorkflowState::Completed, "{id:?} completed with a failed task");
     ensure!(
         space.extra(slot).reason.is_none() || workflow.state() == WorkflowState::Cancelled,
         "{id:?} has a reason for being cancelled and is not"

@@ -6,9 +6,10 @@
 use super::draft::{Draft, Invalid};
 use super::ids::Id;
 use super::keys;
-use super::limits::{MAX_SEQUENCE, MAX_WORKERS, Settings};
+use super::limits::{MAX_PAYLOADS_BYTES, MAX_SEQUENCE, MAX_WORKERS, Settings};
 use super::shape::{Checked, Shape};
 use super::space::Space;
+use super::state::TaskState;
 use super::units::{BlueprintId, Slot, TaskRef, TypeId};
 use smallvec::SmallVec;
 use std::cmp::Reverse;
@@ -84,6 +85,15 @@ fn admit_shape(
         return Ok((blueprint, None));
     }
     let checked = Shape::check(draft, settings).map_err(Refusal::Invalid)?;
+    house(space, checked, settings)
+}
+
+/// The blueprint of a shape, and its content when the space does not have it.
+fn house(
+    space: &Space,
+    checked: Checked,
+    settings: &Settings,
+) -> Result<(BlueprintId, Option<Checked>), Refusal> {
     let types: Option<Vec<TypeId>> = checked.types.iter().map(|name| space.type_id(name)).collect();
     if let Some(types) = &types
         && let Some(blueprint) = space.blueprints.find(&checked.shape, types, &space.types)
@@ -96,6 +106,26 @@ fn admit_shape(
     }
     let blueprint = space.blueprints.vacant().ok_or(Refusal::NoBlueprintLeft)?;
     Ok((blueprint, Some(checked)))
+}
+
+/// What a workflow with the tasks of a draft added comes to: its blueprint, and that one's content when
+/// the space does not have it.
+pub fn grow(
+    space: &Space,
+    slot: Slot,
+    draft: &Draft<'_>,
+    settings: &Settings,
+) -> Result<(BlueprintId, Option<Checked>), Refusal> {
+    let (workflow, blueprint) = space.workflow(slot);
+    let shape = &blueprint.shape;
+    let waits = |task| workflow.task_state(task) == TaskState::Waiting;
+    let checked = shape.grow(&space.types_of(slot), draft, settings, waits).map_err(Refusal::Invalid)?;
+    let added = draft.tasks.iter().map(|task| task.payload.len());
+    let payloads: usize = workflow.payloads(shape).map(<[u8]>::len).chain(added).sum();
+    if payloads > MAX_PAYLOADS_BYTES {
+        return Err(Refusal::Invalid(Invalid::PayloadsTooLong));
+    }
+    house(space, checked, settings)
 }
 
 /// The id of a push: the one asked for, or the next integer.

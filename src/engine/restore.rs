@@ -286,13 +286,7 @@ impl Space {
                 workflow.close_one();
             }
         }
-        for task in shape.indexes() {
-            if let Some(join) = shape.join_of(task) {
-                let open = shape.parents(task).filter(|&parent| !shape.is_done(workflow.task_state(parent)));
-                let open = open.count() as u32;
-                workflow.set_counter(shape, join, open);
-            }
-        }
+        workflow.count_parents(shape);
         for (task, &run) in shape.indexes().zip(parts.runs.unwrap_or_default()) {
             if run.attempt > 0 {
                 if self.workers.get(run.worker).is_none() {

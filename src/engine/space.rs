@@ -314,6 +314,11 @@ impl Space {
         (workflow, self.blueprints.get(workflow.blueprint()))
     }
 
+    /// The names of the types of a workflow's tasks, as its shape counts them.
+    pub fn types_of(&self, slot: Slot) -> Vec<&[u8]> {
+        self.workflow(slot).1.types.iter().map(|&type_id| self.type_name(type_id)).collect()
+    }
+
     /// The id of a workflow.
     pub fn id_of(&self, slot: Slot) -> Id<'_> {
         self.ids.id(self.workflows.at(slot).id())

@@ -1,6 +1,9 @@
 //! Random workflow documents: good ones of all shapes, and bad ones of every kind.
 
+mod added;
 mod options;
+
+pub use added::added;
 
 use super::random::Random;
 use std::fmt::Write;

@@ -12,6 +12,7 @@
 //! | `world`, `copies`, `checks` | primary, replica and file, and what must hold between them |
 //! | `adopt` | what the model leaves open and learns from the module |
 //! | `awaited` | clients that wait for workflows, and who of them is answered when |
+//! | `forged` | effects that no primary sends |
 //! | `paging` | listings page by page, while things change |
 //! | `tree` | replies, compared |
 //! | `tally` | what happened, to see that enough did |
@@ -26,6 +27,7 @@ mod awaited;
 mod checks;
 mod copies;
 mod documents;
+mod forged;
 mod model;
 mod operations;
 mod paging;

@@ -21,6 +21,7 @@ mod definitions;
 mod document;
 mod events;
 mod flow;
+mod growth;
 mod life;
 mod list;
 mod look;
@@ -164,6 +165,8 @@ pub struct Workflow {
     pub deadline: Option<u64>,
     /// RETAIN of the push.
     pub retain_ms: Option<u64>,
+    /// A task of it added others.
+    pub grown: bool,
     pub tasks: Vec<Task>,
 }
 
@@ -238,6 +241,7 @@ impl Model {
             "WF.START" => self.start(args, moment).map(Answer::Reply),
             "WF.UNDEFINE" => self.undefine(args).map(Answer::Reply),
             "WF.DEFINITIONS" => self.list_definitions(args).map(Answer::Reply),
+            "WF.ADD" => self.add(args, moment).map(Answer::Reply),
             "WF.CLAIM" => self.claim(args, moment),
             "WF.RECOVER" => self.recover(args, moment).map(Answer::Reply),
             "WF.COMPLETE" => self.complete(args, moment).map(Answer::Reply),

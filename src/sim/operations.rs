@@ -101,7 +101,7 @@ impl Operations {
         if world.model.workflows.len() > 9 && self.random.one_in(2) {
             return Act::Command(self.delete(world));
         }
-        let words = match self.random.below(294) {
+        let words = match self.random.below(306) {
             0..30 => self.push(world),
             30..78 => self.claim(),
             78..108 => self.complete(world),
@@ -143,6 +143,7 @@ impl Operations {
             228..242 => return self.listing(world),
             246..260 => self.definition(world),
             270..294 => self.signal(world),
+            294..306 => self.add(world),
             _ => return Act::OnWrongType(self.any(world)),
         };
         Act::Command(words)
@@ -150,7 +151,7 @@ impl Operations {
 
     /// Any command.
     fn any(&mut self, world: &World) -> Vec<Vec<u8>> {
-        match self.random.below(22) {
+        match self.random.below(23) {
             0 => self.push(world),
             1 => self.claim(),
             2 => self.complete(world),
@@ -170,6 +171,7 @@ impl Operations {
             16 | 17 => self.definition(world),
             18 => self.wait(world),
             19 => self.signal(world),
+            20 => self.add(world),
             _ => self.stats(),
         }
     }

@@ -80,6 +80,7 @@ impl Tally {
                 Some(Tree::Bulk(reason)) => self.count(name, &String::from_utf8_lossy(reason)),
                 _ => self.count(name, "workflow"),
             },
+            ("WF.ADD", Tree::Int(-1)) => self.count(name, "-1"),
             ("WF.RETRY" | "WF.SIGNAL", &Tree::Int(code)) => self.count(name, &code.to_string()),
             (_, Tree::Int(0)) => self.count(name, "0"),
             (_, Tree::Int(_)) => self.count(name, "n"),
@@ -131,6 +132,7 @@ impl Tally {
             waits.extend(
                 (workflow.is_live() && workflow.has_failed_task()).then_some("a workflow that runs again"),
             );
+            waits.extend(workflow.grown.then_some("a workflow that grew"));
             waits.extend(workflow.timed_out.then_some("a timed-out workflow"));
             for task in &workflow.tasks {
                 waits.extend(match task.state {

@@ -49,6 +49,16 @@ impl<'s> Faults<'s> {
         Faults { found: None, suspected: None, settings, names_left }
     }
 
+    /// What is wrong with a document of which the parser gave this error.
+    pub(super) fn name(self, error: &serde_json::Error) -> DocumentError {
+        match (self.found, self.suspected) {
+            (Some(found), _) => found,
+            (None, Some(suspected)) if error.is_data() => suspected,
+            (None, None) if error.is_data() => DocumentError::NotAnObject,
+            (None, _) => DocumentError::Syntax(error.to_string()),
+        }
+    }
+
     pub(super) fn fail<E: Error>(&mut self, error: DocumentError) -> E {
         self.found.get_or_insert(error);
         E::custom("")

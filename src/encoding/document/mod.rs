@@ -3,12 +3,14 @@
 //! The document is read in one pass into a [`Draft`] that borrows from it; no tree is built, and
 //! payloads stay the text they are. What is wrong is said with the place and the field.
 
+mod added;
 mod fields;
 mod form;
 mod options;
 mod parents;
 mod task;
 
+pub use added::read_added;
 pub use form::{Filling, fill, form_of};
 
 use crate::engine::draft::{Draft, DraftTask};
@@ -59,23 +61,17 @@ pub enum Place {
 
 /// Reads a document. What is more than the operator allows is not read to its end.
 pub fn read<'a>(text: &'a [u8], settings: &Settings) -> Result<Draft<'a>, DocumentError> {
-    let text = str::from_utf8(text).map_err(|_| DocumentError::NotUtf8)?;
-    if depth(text.as_bytes()) > MAX_JSON_DEPTH {
-        return Err(DocumentError::TooDeep);
-    }
+    let text = json(text)?;
     let mut faults = Faults::new(settings);
     let mut parser = serde_json::Deserializer::from_str(text);
     let draft = DocumentSeed { faults: &mut faults }.deserialize(&mut parser);
-    let error = match draft.and_then(|draft| parser.end().map(|()| draft)) {
-        Ok(draft) => return Ok(draft),
-        Err(error) => error,
-    };
-    Err(match (faults.found, faults.suspected) {
-        (Some(found), _) => found,
-        (None, Some(suspected)) if error.is_data() => suspected,
-        (None, None) if error.is_data() => DocumentError::NotAnObject,
-        (None, _) => DocumentError::Syntax(error.to_string()),
-    })
+    draft.and_then(|draft| parser.end().map(|()| draft)).map_err(|error| faults.name(&error))
+}
+
+/// What may be JSON: text that nests no deeper than allowed.
+fn json(text: &[u8]) -> Result<&str, DocumentError> {
+    let text = str::from_utf8(text).map_err(|_| DocumentError::NotUtf8)?;
+    if depth(text.as_bytes()) > MAX_JSON_DEPTH { Err(DocumentError::TooDeep) } else { Ok(text) }
 }
 
 /// How deep brackets nest, strings left out.

@@ -5,6 +5,7 @@
 //! define <definition> <version> <now> <priority, or -> <timeout ms, or -> <name> <blueprint> <shape> <payloads>
 //! start <definition> <id> <now> <priority> <flags> <input>
 //! undefine <definitions>
+//! add <now> <task> <blueprint> <shape> <payloads>
 //! claim <worker> <now> <leases>       resume <worker> <now> <leases>
 //! complete <now> <tasks>              fail, timeout, poison, poison-recovered <now> <tasks>
 //! choose <now> <task> <children>      as complete, of one task; indexes of the children it skips
@@ -30,7 +31,8 @@
 //! payloads  7:{"n":1}0:               length and bytes of each, in push order
 //! flags     p paused, i has INPUT, n the blueprint is new, d<time> its roots are delayed until,
 //!           t<deadline>:<after ms> it times out, r<ms> it is kept so long; - none
-//! shape     the document without payloads when the blueprint is new, empty otherwise
+//! shape     the document without payloads when the blueprint is new, empty otherwise; of `add` it
+//!           has the added tasks alone, and as their children tasks that were there
 //! ```
 //!
 //! In lists, bytes of ids and names that are not printable ASCII, and space, `%` and `=`, are

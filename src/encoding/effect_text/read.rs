@@ -6,7 +6,9 @@ use crate::encoding::bytes::DecodeError;
 use crate::encoding::document;
 use crate::engine::apply::apply;
 use crate::engine::draft::Draft;
-use crate::engine::effect::{Cause, Content, Define, Effect, Grant, Lease, Push, SignalEnd, Target, Terms};
+use crate::engine::effect::{
+    Add, Cause, Content, Define, Effect, Grant, Lease, Push, SignalEnd, Target, Terms,
+};
 use crate::engine::fit::fits;
 use crate::engine::ids::Id;
 use crate::engine::limits::Settings;
@@ -14,13 +16,24 @@ use crate::engine::overrides;
 use crate::engine::report::Report;
 use crate::engine::shape::{Checked, Shape};
 use crate::engine::space::Space;
-use crate::engine::units::{BlueprintId, Millis, TaskIndex, TaskRef};
+use crate::engine::units::{BlueprintId, Millis, Slot, TaskIndex, TaskRef};
+
+fn read_draft(text: &[u8]) -> Result<Draft<'_>, DecodeError> {
+    document::read(text, &Settings::widest())
+        .map_err(|_| DecodeError::Impossible("a shape that does not read"))
+}
 
 fn read_shape(text: &[u8]) -> Result<Checked, DecodeError> {
-    let draft: Draft<'_> = document::read(text, &Settings::widest())
-        .map_err(|_| DecodeError::Impossible("a shape that does not read"))?;
-    Shape::check(&draft, &Settings::widest())
+    Shape::check(&read_draft(text)?, &Settings::widest())
         .map_err(|_| DecodeError::Impossible("a shape that is no workflow"))
+}
+
+/// The shape of a workflow with tasks added.
+fn read_grown(space: &Space, slot: Slot, text: &[u8]) -> Result<Checked, DecodeError> {
+    let (shape, draft) = (&space.workflow(slot).1.shape, read_draft(text)?);
+    shape
+        .grow(&space.types_of(slot), &draft, &Settings::widest(), |_| true)
+        .map_err(|_| DecodeError::Impossible("tasks that fit no workflow"))
 }
 
 /// Applies the effects that the arguments of one `WF.APPLY` tell of, in order. On an error the
@@ -39,6 +52,7 @@ pub fn apply_text(space: &mut Space, args: &[&[u8]], report: &mut Report) -> Res
                     carry_out(space, &Effect::Undefine { definition: &definition }, report)?;
                 }
             }
+            b"add" => args.add(space, report)?,
             b"claim" => args.lease(space, report, LeaseKind::Claim)?,
             b"resume" => args.lease(space, report, LeaseKind::Resume)?,
             b"complete" => args.tasks(space, report, |now, task, result| {
@@ -245,12 +259,8 @@ impl<'a> Args<'a> {
         let blueprint =
             u32::try_from(self.number()?).map_err(|_| DecodeError::Impossible("a blueprint out of range"))?;
         let shape = self.next()?;
-        let mut rest = self.next()?;
         let new = if is_new { Some(read_shape(shape)?) } else { None };
-        let mut payloads = Vec::new();
-        while !rest.is_empty() {
-            payloads.push(take_counted(&mut rest)?);
-        }
+        let payloads = self.payloads()?;
         then(Content { name, blueprint: BlueprintId(blueprint), new: new.as_ref(), payloads: &payloads })
     }
 
@@ -259,6 +269,29 @@ impl<'a> Args<'a> {
             b"-" => Ok(None),
             text => number(text).map(Some).ok_or(DecodeError::Impossible("a number that does not read")),
         }
+    }
+
+    fn add(&mut self, space: &mut Space, report: &mut Report) -> Result<(), DecodeError> {
+        let now = self.time()?;
+        let task = find_task(space, self.next()?)?;
+        let blueprint =
+            u32::try_from(self.number()?).map_err(|_| DecodeError::Impossible("a blueprint out of range"))?;
+        let shape = self.next()?;
+        let new = if shape.is_empty() { None } else { Some(read_grown(space, task.slot, shape)?) };
+        let payloads = self.payloads()?;
+        let add =
+            Add { now, task, blueprint: BlueprintId(blueprint), new: new.as_ref(), payloads: &payloads };
+        carry_out(space, &Effect::Add(add), report)
+    }
+
+    /// Payloads, each with its length in front.
+    fn payloads(&mut self) -> Result<Vec<&'a [u8]>, DecodeError> {
+        let mut rest = self.next()?;
+        let mut payloads = Vec::new();
+        while !rest.is_empty() {
+            payloads.push(take_counted(&mut rest)?);
+        }
+        Ok(payloads)
     }
 
     fn lease(&mut self, space: &mut Space, report: &mut Report, kind: LeaseKind) -> Result<(), DecodeError> {

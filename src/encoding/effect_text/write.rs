@@ -2,7 +2,7 @@
 
 use super::{escape, write_nonce};
 use crate::engine::edge::On;
-use crate::engine::effect::{Cause, Content, Define, Effect, Lease, Push, SignalEnd, Target, Terms};
+use crate::engine::effect::{Add, Cause, Content, Define, Effect, Lease, Push, SignalEnd, Target, Terms};
 use crate::engine::ids::{Id, write_integer};
 use crate::engine::options::{Backoff, TaskOptions};
 use crate::engine::shape::Shape;
@@ -78,6 +78,7 @@ impl EffectLog {
                 self.item(Listing { kind: "undefine", now: None, deadline: None });
                 escape(definition, &mut self.bytes);
             }
+            Effect::Add(ref add) => self.add(space, add),
             Effect::Claim(ref lease) => self.lease("claim", space, lease),
             Effect::Resume(ref lease) => self.lease("resume", space, lease),
             Effect::Complete { now, task, result, skipped: skipped @ [_, ..] } => {
@@ -220,11 +221,31 @@ impl EffectLog {
         debug_assert!(content.new.is_some() || space.blueprints().contains(content.blueprint));
         self.arg_with(|bytes| {
             if let Some(new) = content.new {
-                write_shape(&new.shape, |task| &new.types[new.shape.type_of(task)], bytes);
+                write_shape(&new.shape, 0, |task| &new.types[new.shape.type_of(task)], bytes);
             }
         });
+        self.payloads(content.payloads);
+    }
+
+    fn add(&mut self, space: &Space, add: &Add<'_>) {
+        self.arg(b"add");
+        self.number_arg(add.now.0);
+        self.open_arg();
+        self.task_with(space, add.task, None);
+        self.seal_last();
+        self.number_arg(u64::from(add.blueprint.0));
+        let first = space.workflow(add.task.slot).1.shape.len();
         self.arg_with(|bytes| {
-            for payload in content.payloads {
+            if let Some(new) = add.new {
+                write_shape(&new.shape, first, |task| &new.types[new.shape.type_of(task)], bytes);
+            }
+        });
+        self.payloads(add.payloads);
+    }
+
+    fn payloads(&mut self, payloads: &[&[u8]]) {
+        self.arg_with(|bytes| {
+            for payload in payloads {
                 write_integer(payload.len() as u64, bytes);
                 bytes.push(b':');
                 bytes.extend_from_slice(payload);
@@ -383,8 +404,14 @@ fn retry_word(cause: Cause) -> &'static str {
     }
 }
 
-/// The document of a shape without payloads; [`document::read`] reads it back.
-pub fn write_shape<'t>(shape: &Shape, type_of: impl Fn(TaskIndex) -> &'t [u8], out: &mut Vec<u8>) {
+/// The document of the tasks of a shape from the `first` on, without payloads; [`document::read`] reads
+/// it back. What waits for one of them and is not among them is one of its children.
+pub fn write_shape<'t>(
+    shape: &Shape,
+    first: usize,
+    type_of: impl Fn(TaskIndex) -> &'t [u8],
+    out: &mut Vec<u8>,
+) {
     // Names and types came in as JSON strings, so they are UTF-8.
     let text = |out: &mut Vec<u8>, bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
@@ -395,8 +422,8 @@ pub fn write_shape<'t>(shape: &Shape, type_of: impl Fn(TaskIndex) -> &'t [u8], o
     } else {
         b"{\"tasks\":["
     });
-    for task in shape.indexes() {
-        out.extend_from_slice(if task.0 == 0 { b"{\"name\":" } else { b",{\"name\":" });
+    for task in shape.indexes().skip(first) {
+        out.extend_from_slice(if task.at() == first { b"{\"name\":" } else { b",{\"name\":" });
         text(out, shape.name(task));
         out.extend_from_slice(b",\"type\":");
         text(out, type_of(task));
@@ -412,6 +439,14 @@ pub fn write_shape<'t>(shape: &Shape, type_of: impl Fn(TaskIndex) -> &'t [u8], o
             out.extend_from_slice(format!(",\"on\":\"{}\"}}", on.name()).as_bytes());
         }
         if shape.parents(task).len() > 0 {
+            out.push(b']');
+        }
+        // Children are in order, so those from before come first.
+        for (place, child) in shape.children(task).take_while(|child| child.at() < first).enumerate() {
+            out.extend_from_slice(if place == 0 { b",\"children\":[" } else { b"," });
+            text(out, shape.name(child));
+        }
+        if shape.children(task).next().is_some_and(|child| child.at() < first) {
             out.push(b']');
         }
         write_options(&shape.options(task), out);

@@ -4,6 +4,7 @@
 //! ON PUSH      the blueprint is interned, tasks without parents become ready (`push`)
 //! ON DEFINE    the blueprint is interned and kept with the payloads; ON UNDEFINE they go (`start`)
 //! ON START     a workflow is made of a definition, as by a push (`start`)
+//! ON ADD       the workflow gets a larger blueprint; what has no open parent becomes ready (`add`)
 //! ON CLAIM     a ready task leaves its queue and is leased (`lease`)
 //! ON EXTEND    a lease gets a new deadline; one that ran out is taken up again (`lease`)
 //! ON EXPIRE,   the lease ends; the task is ready again, or cancelled when its workflow has
@@ -22,6 +23,7 @@
 //!              whose parents completed meanwhile (`pause`)
 //! ON DELETE    everything the workflow has goes (`delete`)
 
+mod add;
 mod at;
 mod copy;
 mod delete;
@@ -60,6 +62,7 @@ pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
         Effect::Start { definition, ref terms } => start::start(space, definition, terms, report),
         Effect::Define(ref define) => start::define(space, define),
         Effect::Undefine { definition } => start::undefine(space, definition),
+        Effect::Add(ref add) => add::add(space, add, report),
         Effect::Claim(ref lease) => lease::claim(space, lease),
         Effect::Resume(ref lease) => lease::resume(space, lease),
         Effect::Extend { task, deadline } => lease::extend(space, task, deadline),

@@ -1,19 +1,29 @@
 //! A workflow comes in.
 
 use crate::engine::agenda::deadline_key;
-use crate::engine::effect::{Content, Push, Terms};
+use crate::engine::effect::{Push, Terms};
 use crate::engine::extras::Extra;
 use crate::engine::ids::Id;
 use crate::engine::report::{Event, Report};
+use crate::engine::shape::Checked;
 use crate::engine::space::Space;
 use crate::engine::state::TaskState;
-use crate::engine::units::{Sequence, Slot, TaskRef, TypeId};
+use crate::engine::units::{BlueprintId, Sequence, Slot, TaskRef, TypeId};
 use crate::engine::workflow::{Parts, Payloads, Workflow};
+
+/// A workflow or a definition uses a blueprint, which is made under this name when it is new.
+pub(super) fn use_blueprint(space: &mut Space, id: BlueprintId, new: Option<&Checked>, name: &[u8]) {
+    if let Some(new) = new {
+        let types: Box<[TypeId]> = new.types.iter().map(|name| space.types.intern(name)).collect();
+        space.blueprints.insert(id, new.shape.clone(), types, name, &space.types);
+    }
+    space.blueprints.retain(id);
+}
 
 pub(super) fn push(space: &mut Space, push: &Push<'_>, report: &mut Report) {
     let Push { terms, content } = push;
     space.at_time(terms.now);
-    space.hold(content);
+    use_blueprint(space, content.blueprint, content.new, content.name);
     let blueprint = space.blueprints.get(content.blueprint);
     let parts = Parts {
         id: space.ids.store(terms.id),
@@ -29,17 +39,6 @@ pub(super) fn push(space: &mut Space, push: &Push<'_>, report: &mut Report) {
     let slot = take_in(space, workflow, terms);
     open(space, slot, terms, report);
     report.events.add(Event::WorkflowPushed);
-}
-
-impl Space {
-    /// One more uses the blueprint of a document, which comes with it when it is new.
-    pub(super) fn hold(&mut self, content: &Content<'_>) {
-        if let Some(new) = content.new {
-            let types: Box<[TypeId]> = new.types.iter().map(|name| self.types.intern(name)).collect();
-            self.blueprints.insert(content.blueprint, new.shape.clone(), types, content.name, &self.types);
-        }
-        self.blueprints.retain(content.blueprint);
-    }
 }
 
 /// Enters a new workflow, whose tasks are not counted yet.

@@ -88,12 +88,8 @@ fn start_over(space: &mut Space, task: TaskRef) -> bool {
 fn count_parents(space: &mut Space, slot: Slot) {
     let workflow = space.workflows.at_mut(slot);
     let shape = &space.blueprints.get(workflow.blueprint()).shape;
-    for task in shape.indexes().filter(|_| shape.is_flow()) {
-        if let Some(join) = shape.join_of(task) {
-            let open = shape.parents(task).filter(|&parent| !shape.is_done(workflow.task_state(parent)));
-            let open = open.count() as u32;
-            workflow.set_counter(shape, join, open);
-        }
+    if shape.is_flow() {
+        workflow.count_parents(shape);
     }
 }
 
@@ -118,7 +114,7 @@ fn again(space: &Space, slot: Slot, only: Option<TaskIndex>) -> Vec<TaskIndex> {
 }
 
 /// These tasks and all that come after them.
-fn behind(shape: &Shape, these: impl Fn(TaskIndex) -> bool) -> Vec<bool> {
+pub(super) fn behind(shape: &Shape, these: impl Fn(TaskIndex) -> bool) -> Vec<bool> {
     let mut front: Vec<TaskIndex> = shape.indexes().filter(|&index| these(index)).collect();
     let mut found = vec![false; shape.len()];
     front.iter().for_each(|index| found[index.at()] = true);

@@ -1,6 +1,6 @@
 //! Definitions come and go, and workflows are started from them.
 
-use super::push::{open, take_in};
+use super::push::{open, take_in, use_blueprint};
 use crate::engine::definitions::{Definition, Parts as DefinitionParts, row};
 use crate::engine::effect::{Define, Terms};
 use crate::engine::report::{Event, Report};
@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 pub(super) fn define(space: &mut Space, define: &Define<'_>) {
     let &Define { name, version, now, priority, timeout_ms, ref content } = define;
     space.at_time(now);
-    space.hold(content);
+    use_blueprint(space, content.blueprint, content.new, content.name);
     let blueprint = space.blueprints.get(content.blueprint);
     let payloads = row(content.payloads);
     let parts = DefinitionParts {

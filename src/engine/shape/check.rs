@@ -19,6 +19,17 @@ pub struct Checked {
     pub types: Vec<Box<[u8]>>,
 }
 
+impl Checked {
+    /// A shape and the names of its types, unless tasks wait for each other.
+    pub(super) fn without_cycle(shape: Shape, types: &[&[u8]]) -> Result<Checked, Invalid> {
+        if let Some(cycle) = shape.find_cycle() {
+            let name = |&task: &TaskIndex| String::from_utf8_lossy(shape.name(task)).into_owned();
+            return Err(Invalid::Cycle { tasks: cycle.iter().map(name).collect() });
+        }
+        Ok(Checked { shape, types: types.iter().map(|&name| name.into()).collect() })
+    }
+}
+
 impl Shape {
     /// Checks a draft against the rules and the operator's limits.
     pub fn check(draft: &Draft<'_>, settings: &Settings) -> Result<Checked, Invalid> {
@@ -36,13 +47,7 @@ impl Shape {
             &option_of,
             Flow { conditions, goes_on: draft.goes_on },
         );
-        match shape.find_cycle() {
-            None => Ok(Checked { shape, types: types.into_iter().map(Box::from).collect() }),
-            Some(cycle) => {
-                let name = |index: &TaskIndex| draft.tasks[index.at()].name.to_string();
-                Err(Invalid::Cycle { tasks: cycle.iter().map(name).collect() })
-            }
-        }
+        Checked::without_cycle(shape, &types)
     }
 
     /// A shape from a file: names, for each task the place of its type, options, and edges as
@@ -148,9 +153,9 @@ impl Shape {
 }
 
 /// Edges as (parent, child), and the condition of each unless all ask for success.
-struct Edges {
-    pairs: Vec<(u32, u32)>,
-    conditions: Vec<On>,
+pub(super) struct Edges {
+    pub(super) pairs: Vec<(u32, u32)>,
+    pub(super) conditions: Vec<On>,
 }
 
 /// Edges, and their conditions unless all ask for success.
@@ -160,16 +165,24 @@ fn apart(edges: Vec<(u32, u32, On)>) -> Edges {
     Edges { pairs: edges.into_iter().map(|(parent, child, _)| (parent, child)).collect(), conditions }
 }
 
-/// All edges of a draft as (parent, child), sorted and distinct, and their conditions. An edge that is
-/// written from both ends has the condition that the child names.
+/// All edges of a draft as (parent, child), sorted and distinct, and their conditions.
 fn resolve_edges(draft: &Draft<'_>, max: u64) -> Result<Edges, Invalid> {
-    let name = |index: usize| draft.tasks[index].name.as_ref();
-    let places = Places::of(draft.tasks.len(), |index| name(index).as_bytes());
-    let places = places.map_err(|twice| Invalid::DuplicateName { task: name(twice).to_owned() })?;
+    let name = |index: usize| draft.tasks[index].name.as_bytes();
+    let places = Places::of(draft.tasks.len(), name)
+        .map_err(|twice| Invalid::DuplicateName { task: draft.tasks[twice].name.to_string() })?;
+    settle(named_edges(draft, 0, &places)?, name, max)
+}
+
+/// The edges that the tasks of a draft name, of which the first is the task `first`.
+pub(super) fn named_edges<'a>(
+    draft: &Draft<'_>,
+    first: usize,
+    places: &Places<impl Fn(usize) -> &'a [u8]>,
+) -> Result<Vec<Edge>, Invalid> {
     let find = |wanted: &str| places.find(wanted.as_bytes());
     let mut edges: Vec<Edge> = Vec::new();
     for (index, task) in draft.tasks.iter().enumerate() {
-        let me = index as u32;
+        let me = (first + index) as u32;
         for (at, parent) in task.parents.iter().enumerate() {
             let place = find(parent).ok_or_else(|| Invalid::UnknownParent {
                 task: task.name.to_string(),
@@ -185,8 +198,19 @@ fn resolve_edges(draft: &Draft<'_>, max: u64) -> Result<Edges, Invalid> {
             edges.push((me, place, None));
         }
     }
+    Ok(edges)
+}
+
+/// Sorted and distinct edges, and their conditions. An edge that is written from both ends has the
+/// condition that the child names.
+pub(super) fn settle<'a>(
+    mut edges: Vec<Edge>,
+    name: impl Fn(usize) -> &'a [u8],
+    max: u64,
+) -> Result<Edges, Invalid> {
+    let name = |task: u32| String::from_utf8_lossy(name(task as usize)).into_owned();
     if let Some(&(me, ..)) = edges.iter().find(|(parent, child, _)| parent == child) {
-        return Err(Invalid::SelfEdge { task: name(me as usize).to_owned() });
+        return Err(Invalid::SelfEdge { task: name(me) });
     }
     // Those with a condition come first among those between the same tasks.
     edges.sort_unstable_by_key(|&(parent, child, on)| (parent, child, on.is_none(), on.map(|on| on as u8)));
@@ -196,10 +220,7 @@ fn resolve_edges(draft: &Draft<'_>, max: u64) -> Result<Edges, Invalid> {
         .find(|pair| same(&pair[0], &pair[1]) && pair[1].2.is_some() && pair[0].2 != pair[1].2)
     {
         let (parent, task, _) = pair[0];
-        return Err(Invalid::TwoConditions {
-            task: name(task as usize).to_owned(),
-            parent: name(parent as usize).to_owned(),
-        });
+        return Err(Invalid::TwoConditions { task: name(task), parent: name(parent) });
     }
     edges.dedup_by(|later, first| same(later, first));
     if edges.len() as u64 > max {
@@ -209,10 +230,10 @@ fn resolve_edges(draft: &Draft<'_>, max: u64) -> Result<Edges, Invalid> {
 }
 
 /// An edge as (parent, child), and its condition when the child names it.
-type Edge = (u32, u32, Option<On>);
+pub(super) type Edge = (u32, u32, Option<On>);
 
 /// From names of tasks to their places.
-struct Places<F> {
+pub(super) struct Places<F> {
     table: HashTable<u32>,
     hasher: hashbrown::DefaultHashBuilder,
     name: F,
@@ -220,7 +241,7 @@ struct Places<F> {
 
 impl<'a, F: Fn(usize) -> &'a [u8]> Places<F> {
     /// Of so many tasks; the place of the second of two tasks of one name is the error.
-    fn of(count: usize, name: F) -> Result<Places<F>, usize> {
+    pub(super) fn of(count: usize, name: F) -> Result<Places<F>, usize> {
         let hasher = hashbrown::DefaultHashBuilder::default();
         let mut table: HashTable<u32> = HashTable::with_capacity(count);
         for index in 0..count {
@@ -268,7 +289,7 @@ pub fn distinct<T: Hash + Eq + Copy>(items: impl Iterator<Item = T>) -> (Vec<T>,
 }
 
 /// The distinct options other than none, and for each task 1 + the place of its own, 0 for none.
-fn distinct_options(options: impl Iterator<Item = TaskOptions>) -> (Vec<TaskOptions>, Vec<u32>) {
+pub(super) fn distinct_options(options: impl Iterator<Item = TaskOptions>) -> (Vec<TaskOptions>, Vec<u32>) {
     let with_none = std::iter::once(TaskOptions::default()).chain(options);
     let (mut found, mut place_of) = distinct(with_none);
     found.remove(0);

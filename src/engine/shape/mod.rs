@@ -16,7 +16,9 @@
 //! A join is a task with two or more parents. Only joins need a counter of open parents.
 
 mod check;
+mod grow;
 
+use check::Places;
 pub use check::{Checked, distinct};
 
 use super::edge::On;

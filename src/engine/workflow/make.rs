@@ -100,7 +100,11 @@ impl Workflow {
 }
 
 /// A block of so many bytes that `states` writes, and a list behind them.
-fn list_behind(bytes: usize, states: impl FnOnce(&mut Vec<u8>), list: SmallVec<[&[u8]; 16]>) -> Vec<u8> {
+pub(super) fn list_behind(
+    bytes: usize,
+    states: impl FnOnce(&mut Vec<u8>),
+    list: SmallVec<[&[u8]; 16]>,
+) -> Vec<u8> {
     let room = bytes + packed::list_bytes(list.iter().map(|entry| entry.len()));
     let mut body = Vec::with_capacity(room);
     states(&mut body);

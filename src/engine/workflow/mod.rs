@@ -12,9 +12,11 @@
 //! block is built anew as `state` and a packed list: the sealed runs, the time it finished, the
 //! name if it is its own.
 
+mod grow;
 mod history;
 mod make;
 
+pub use grow::Growth;
 pub use make::{Parts, Payloads};
 
 use super::packed;
@@ -228,6 +230,17 @@ impl Workflow {
         let width = shape.counter_width();
         let at = shape.len() + join * width;
         self.body[at..at + width].copy_from_slice(&open.to_le_bytes()[..width]);
+    }
+
+    /// Counts the open parents of all joins anew.
+    pub fn count_parents(&mut self, shape: &Shape) {
+        for task in shape.indexes().filter(|_| shape.joins() > 0) {
+            if let Some(join) = shape.join_of(task) {
+                let open = shape.parents(task).filter(|&parent| !shape.is_done(self.task_state(parent)));
+                let open = open.count() as u32;
+                self.set_counter(shape, join, open);
+            }
+        }
     }
 
     /// Whether it is sealed: completed, and without payloads.

@@ -7,7 +7,7 @@ use crate::sim::tree::Tree;
 use std::collections::BTreeSet;
 
 /// What a token leads to.
-enum Found {
+pub enum Found {
     /// No such workflow or task.
     Unknown,
     /// A task whose newest token is another one.
@@ -17,7 +17,8 @@ enum Found {
 }
 
 impl Model {
-    fn look_up(&self, word: &[u8]) -> Result<Found, Refusal> {
+    /// What a word, which must read as a token, leads to.
+    pub fn look_up(&self, word: &[u8]) -> Result<Found, Refusal> {
         let token = token(word)?;
         let Some(place) = self.find(&token.id) else { return Ok(Found::Unknown) };
         let Some(task) = self.workflows[place].tasks.get(token.index) else { return Ok(Found::Unknown) };

@@ -39,7 +39,7 @@ pub type Object = BTreeMap<String, Box<RawValue>>;
 
 const FIELDS: [&str; 8] =
     ["fail_fast", "name", "priority", "tasks", "defaults", "timeout_ms", "workflow", "workflowid"];
-const TASK_FIELDS: [&str; 17] = [
+pub const TASK_FIELDS: [&str; 17] = [
     "keep_result",
     "signal",
     "on_failure",
@@ -69,6 +69,11 @@ pub fn is_oversized(source: &[u8], moment: &Moment<'_>) -> bool {
     let tasks = top.and_then(|top| field::<Vec<Object>>(&top, "tasks").ok()?);
     let tasks: Vec<Object> =
         tasks.unwrap_or_default().into_iter().filter_map(|task| lowercase(task, &TASK_FIELDS).ok()).collect();
+    is_too_much(&tasks, moment)
+}
+
+/// Whether there are more tasks, or four times more parents and children, than allowed.
+pub fn is_too_much(tasks: &[Object], moment: &Moment<'_>) -> bool {
     let names = |task, list| field::<Option<Vec<Box<RawValue>>>>(task, list).ok().flatten().flatten();
     let names: usize = tasks
         .iter()
@@ -98,47 +103,27 @@ pub fn read(source: &[u8], moment: &Moment<'_>) -> Result<Document, Refusal> {
         }
         names.push(name);
     }
-    let edges = edges(&objects, &names)?;
+    let edges = edges(&objects, 0, &names)?;
     if edges.len() as u64 > moment.settings.max_edges {
         return Err("LIMIT");
     }
     let defaults = options::defaults(&top)?;
     let mut tasks = Vec::new();
     for (index, task) in objects.iter().enumerate() {
-        let payload = payload(task)?;
-        if payload.len() as u64 > moment.settings.max_payload_bytes {
-            return Err("LIMIT");
-        }
-        let kind: String = field(task, "type")?.unwrap_or_default();
         let parents: Vec<usize> =
             (0..objects.len()).filter(|&parent| edges.contains_key(&(parent, index))).collect();
-        let on_failure: Option<Option<String>> = field(task, "on_failure")?;
-        let tolerated = match on_failure.flatten().as_deref() {
-            None | Some("fail") => false,
-            Some("continue") => true,
-            Some(_) => return Err("INVALID"),
-        };
-        let signal: Option<Option<bool>> = field(task, "signal")?;
-        let signal = signal.flatten() == Some(true);
-        let given = |name: &&str| task.get(*name).is_some_and(|raw| raw.get() != "null");
-        if signal && ["lease_ms", "max_attempts", "max_deliveries", "backoff"].iter().any(given) {
-            return Err("INVALID");
-        }
-        // Of the defaults only the delay is for those that no worker runs.
-        let mut defaults = defaults.clone();
-        defaults.retain(|name, _| !signal || name == "delay_ms");
-        tasks.push(DocumentTask {
-            name: names[index].clone().into_bytes(),
-            kind: kind.into_bytes(),
-            payload,
-            options: Options { priority: priority(task)?, ..options::read(task, &defaults)? },
+        let task = DocumentTask {
             ons: parents.iter().map(|&parent| edges[&(parent, index)]).collect(),
             parents,
-            tolerated,
-            signal,
-        });
+            ..read_task(task, &defaults)?
+        };
+        if task.payload.len() as u64 > moment.settings.max_payload_bytes {
+            return Err("LIMIT");
+        }
+        tasks.push(task);
     }
-    if has_cycle(&tasks) {
+    let parents: Vec<&[usize]> = tasks.iter().map(|task| &task.parents[..]).collect();
+    if has_cycle(&parents) {
         return Err("INVALID");
     }
     let name: Option<String> = field(&top, "name")?;
@@ -149,6 +134,37 @@ pub fn read(source: &[u8], moment: &Moment<'_>) -> Result<Document, Refusal> {
         timeout_ms: options::ranged(&top, "timeout_ms", 1, TEN_YEARS)?,
         goes_on: fail_fast.flatten() == Some(false),
         tasks,
+    })
+}
+
+/// What a task says for itself, its edges aside. One without a name has an empty one.
+pub fn read_task(task: &Object, defaults: &Object) -> Result<DocumentTask, Refusal> {
+    let name: Option<String> = field(task, "name")?;
+    let kind: Option<Option<String>> = field(task, "type")?;
+    let on_failure: Option<Option<String>> = field(task, "on_failure")?;
+    let tolerated = match on_failure.flatten().as_deref() {
+        None | Some("fail") => false,
+        Some("continue") => true,
+        Some(_) => return Err("INVALID"),
+    };
+    let signal: Option<Option<bool>> = field(task, "signal")?;
+    let signal = signal.flatten() == Some(true);
+    let given = |name: &&str| task.get(*name).is_some_and(|raw| raw.get() != "null");
+    if signal && ["lease_ms", "max_attempts", "max_deliveries", "backoff"].iter().any(given) {
+        return Err("INVALID");
+    }
+    // Of the defaults only these are for those that no worker runs.
+    let mut defaults = defaults.clone();
+    defaults.retain(|name, _| !signal || name == "delay_ms" || name == "keep_result");
+    Ok(DocumentTask {
+        name: name.unwrap_or_default().into_bytes(),
+        kind: kind.flatten().unwrap_or_default().into_bytes(),
+        payload: payload(task)?,
+        options: Options { priority: priority(task)?, ..options::read(task, &defaults)? },
+        parents: Vec::new(),
+        ons: Vec::new(),
+        tolerated,
+        signal,
     })
 }
 
@@ -170,7 +186,7 @@ fn read_parent(raw: &RawValue) -> Result<(String, On), Refusal> {
 }
 
 /// Fields under their own names, whichever of the two spellings they have.
-fn lowercase(object: Object, known: &[&str]) -> Result<Object, Refusal> {
+pub fn lowercase(object: Object, known: &[&str]) -> Result<Object, Refusal> {
     let rename = |(name, value): (String, _)| {
         let own = if ANCESTOR.contains(&&*name) { name.to_ascii_lowercase() } else { name };
         if known.contains(&&*own) { Ok((own, value)) } else { Err("INVALID") }
@@ -178,7 +194,7 @@ fn lowercase(object: Object, known: &[&str]) -> Result<Object, Refusal> {
     object.into_iter().map(rename).collect()
 }
 
-fn field<T: serde::de::DeserializeOwned>(object: &Object, name: &str) -> Result<Option<T>, Refusal> {
+pub fn field<T: serde::de::DeserializeOwned>(object: &Object, name: &str) -> Result<Option<T>, Refusal> {
     object.get(name).map(|raw| serde_json::from_str(raw.get()).map_err(|_| "INVALID")).transpose()
 }
 
@@ -201,10 +217,15 @@ fn payload(task: &Object) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// Every edge, from parent to child, once however often it was written.
-fn edges(objects: &[Object], names: &[String]) -> Result<BTreeMap<(usize, usize), On>, Refusal> {
+/// Every edge that tasks write, of which the first is the task `first`, from parent to child, once
+/// however often it was written.
+pub fn edges(
+    objects: &[Object],
+    first: usize,
+    names: &[String],
+) -> Result<BTreeMap<(usize, usize), On>, Refusal> {
     let mut edges = BTreeMap::new();
-    for (index, task) in objects.iter().enumerate() {
+    for (index, task) in (first..).zip(objects) {
         let parents: Option<Option<Vec<Box<RawValue>>>> = field(task, "parents")?;
         for parent in parents.flatten().unwrap_or_default() {
             let (parent, on) = read_parent(&parent)?;
@@ -215,7 +236,7 @@ fn edges(objects: &[Object], names: &[String]) -> Result<BTreeMap<(usize, usize)
         }
     }
     // A child that does not say otherwise runs on success.
-    for (index, task) in objects.iter().enumerate() {
+    for (index, task) in (first..).zip(objects) {
         let children: Option<Option<Vec<String>>> = field(task, "children")?;
         for child in children.flatten().unwrap_or_default() {
             edges.entry((index, other_task(&child, index, names)?)).or_insert(On::Success);
@@ -230,10 +251,10 @@ fn other_task(name: &str, index: usize, names: &[String]) -> Result<usize, Refus
 }
 
 /// Takes away tasks without open parents until there are none; what is left has a cycle.
-fn has_cycle(tasks: &[DocumentTask]) -> bool {
-    let mut done = vec![false; tasks.len()];
-    while let Some(next) = (0..tasks.len())
-        .find(|&index| !done[index] && tasks[index].parents.iter().all(|&parent| done[parent]))
+pub fn has_cycle(parents: &[&[usize]]) -> bool {
+    let mut done = vec![false; parents.len()];
+    while let Some(next) =
+        (0..parents.len()).find(|&index| !done[index] && parents[index].iter().all(|&parent| done[parent]))
     {
         done[next] = true;
     }

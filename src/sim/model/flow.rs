@@ -43,9 +43,9 @@ impl Workflow {
     /// Whether a failure or a cancellation leaves a task: it, or something before it, asks for a failure
     /// or for any end.
     pub fn survives(&self, index: usize) -> bool {
-        let task = &self.tasks[index];
-        task.ons.iter().any(|on| *on != On::Success)
-            || task.parents.iter().any(|&parent| self.survives(parent))
+        let mut line = self.before(index);
+        line.push(index);
+        line.iter().any(|&index| self.tasks[index].ons.iter().any(|on| *on != On::Success))
     }
 
     /// Whether the failure of a task fails the workflow.

@@ -1,6 +1,7 @@
 //! WF.PUSH and WF.DELETE: workflows come and go.
 
 use super::arguments::{TEN_YEARS, Words};
+use super::document::DocumentTask;
 use super::{Model, Moment, Refusal, State, Task, Workflow, document};
 use crate::sim::tree::Tree;
 
@@ -107,33 +108,7 @@ impl Model {
         let workflow_priority = priority.or(document.priority).unwrap_or(100);
         let tasks = document.tasks.into_iter().map(|task| {
             self.kinds.entry(task.kind.clone()).or_default();
-            Task {
-                name: task.name,
-                kind: task.kind,
-                payload: task.payload,
-                priority: task.options.priority.unwrap_or(workflow_priority),
-                options: task.options,
-                parents: task.parents,
-                ons: task.ons,
-                tolerated: task.tolerated,
-                signal: task.signal,
-                late: false,
-                state: State::Waiting,
-                attempts: 0,
-                failures: 0,
-                lost: 0,
-                worker: None,
-                nonce: None,
-                spent: false,
-                deadline: 0,
-                due: (0, 0),
-                ready: None,
-                started: None,
-                finished: None,
-                error: None,
-                result: None,
-                chose_to_skip: Default::default(),
-            }
+            Task::new(task, workflow_priority)
         });
         let tasks = tasks.collect();
         // A time that has passed is no delay.
@@ -159,6 +134,7 @@ impl Model {
             timeout_ms,
             deadline: timeout_ms.map(|timeout| start + timeout),
             retain_ms: retain,
+            grown: false,
             tasks,
         });
         let place = self.workflows.len() - 1;
@@ -197,6 +173,39 @@ impl Model {
         }
         self.forget_workers();
         Ok(Tree::Int(removed))
+    }
+}
+
+impl Task {
+    /// A task of a document, in a workflow of this priority, to which nothing has happened.
+    pub fn new(task: DocumentTask, workflow_priority: u64) -> Task {
+        Task {
+            name: task.name,
+            kind: task.kind,
+            payload: task.payload,
+            priority: task.options.priority.unwrap_or(workflow_priority),
+            options: task.options,
+            parents: task.parents,
+            ons: task.ons,
+            tolerated: task.tolerated,
+            signal: task.signal,
+            late: false,
+            chose_to_skip: Default::default(),
+            state: State::Waiting,
+            attempts: 0,
+            failures: 0,
+            lost: 0,
+            worker: None,
+            nonce: None,
+            spent: false,
+            deadline: 0,
+            due: (0, 0),
+            ready: None,
+            started: None,
+            finished: None,
+            error: None,
+            result: None,
+        }
     }
 }
 

@@ -86,7 +86,7 @@ impl Workflow {
     }
 
     /// All tasks before one.
-    fn before(&self, index: usize) -> Vec<usize> {
+    pub fn before(&self, index: usize) -> Vec<usize> {
         let (mut found, mut next) = (Vec::new(), vec![index]);
         while let Some(index) = next.pop() {
             for &parent in &self.tasks[index].parents {

@@ -124,7 +124,8 @@ impl Workflow {
         parents.filter(|&parent| self.tasks[parent].is_open()).collect()
     }
 
-    /// Why it failed: its deadline, or its first failed task; or why it was cancelled.
+    /// Why it failed: its deadline, or its first failed task, preferably one that nothing handles; or why
+    /// it was cancelled.
     fn first_error(&self) -> Option<Vec<u8>> {
         if let Some(reason) = &self.cancelled {
             return reason.clone();
@@ -132,8 +133,10 @@ impl Workflow {
         if !self.failed {
             return None;
         }
-        let failed_it = |&index: &usize| self.tasks[index].state == State::Failed && self.is_fatal(index);
-        let task = || self.tasks[(0..self.tasks.len()).find(failed_it)?].error.clone();
+        let has_failed = |&index: &usize| self.tasks[index].state == State::Failed;
+        let failed: Vec<usize> = (0..self.tasks.len()).filter(has_failed).collect();
+        let failed_it = || failed.iter().find(|&&index| self.is_fatal(index)).or(failed.first());
+        let task = || self.tasks[*failed_it()?].error.clone();
         self.error().or_else(task)
     }
 }

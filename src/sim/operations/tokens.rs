@@ -1,7 +1,7 @@
 //! What workers say with their tokens, and claims, by which they come to them.
 
 use super::{MOST, Operations, words};
-use crate::sim::documents::TYPES;
+use crate::sim::documents::{self, TYPES};
 use crate::sim::model::{State, Task, Workflow};
 use crate::sim::world::World;
 
@@ -231,5 +231,34 @@ impl Operations {
             *self.random.pick(&["1", "50", "1000", "60000", "2592000000"])
         };
         [words(&["WF.EXTEND", lease]), self.tokens(world, None)].concat()
+    }
+
+    /// `WF.ADD`: tasks for the workflow of a task that has a token, mostly.
+    pub fn add(&mut self, world: &World) -> Vec<Vec<u8>> {
+        let beside = if self.random.one_in(2) { self.beside_a_failure(world) } else { None };
+        let token = beside.unwrap_or_else(|| self.token(world));
+        let task = |workflow: &'_ Workflow| {
+            let with =
+                |&index: &usize| workflow.tasks[index].nonce.is_some() && workflow.token(index) == token;
+            (0..workflow.tasks.len()).find(with)
+        };
+        let to = world.model.workflows.iter().find_map(|workflow| Some((workflow, task(workflow)?)));
+        let tasks = documents::added(&mut self.random, to);
+        let mut command = [words(&["WF.ADD"]), vec![token, tasks]].concat();
+        if self.random.one_in(60) {
+            command.extend(words(&["twice"]));
+        }
+        command
+    }
+
+    /// A token of a task that runs in a workflow of which another has failed.
+    fn beside_a_failure(&mut self, world: &World) -> Option<Vec<u8>> {
+        let workflows = world.model.workflows.iter().filter(|workflow| workflow.has_failed_task());
+        let running = workflows.flat_map(|workflow| {
+            let runs = |&index: &usize| workflow.tasks[index].state == State::Running;
+            (0..workflow.tasks.len()).filter(runs).map(|index| workflow.token(index))
+        });
+        let running: Vec<_> = running.collect();
+        if running.is_empty() { None } else { Some(self.random.pick(&running).clone()) }
     }
 }

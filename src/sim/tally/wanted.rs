@@ -46,6 +46,7 @@ const WANTED: &[(&str, &[&str])] = &[
     ("WF.START", &["ok", "nil", "UNDEFINED", "EXISTS", "LIMIT", "ERR", "WRONGTYPE"]),
     ("WF.UNDEFINE", &["n", "0", "WRONGTYPE"]),
     ("WF.DEFINITIONS", &["definitions", "empty", "ERR", "WRONGTYPE"]),
+    ("WF.ADD", &["n", "0", "-1", "INVALID", "EXISTS", "LIMIT", "ERR", "WRONGTYPE"]),
     ("WF.CLAIM", &["tasks", "with results", "empty", "blocks", "ERR", "WRONGTYPE"]),
     ("WF.COMPLETE", &["1", "2", "0", "-1", "ERR", "LIMIT", "WRONGTYPE"]),
     ("WF.FAIL", &["1", "2", "0", "-1", "ERR", "LIMIT", "WRONGTYPE"]),
@@ -89,9 +90,10 @@ const DISTURBANCES: [&str; 6] =
     ["a restart", "a restart of the replica", "a promotion", "a rewritten file", "a replay", "a copy"];
 
 /// During each of these waits.
-const WAITS: [&str; 15] = [
+const WAITS: [&str; 16] = [
     "a signal",
     "a signal with a timeout",
+    "a workflow that grew",
     "a delay",
     "a backoff",
     "a retry that is ready",
@@ -168,6 +170,18 @@ const HAPPENINGS: &[&str] = &[
     "a retry that keeps a choice",
     "a task that starts in a stopped workflow",
     "a workflow that fails at its end",
+    "tasks added with a token whose lease ran out",
+    "tasks added to a paused workflow",
+    "a workflow that gets conditions",
+    "a task that waits for an added one",
+    "a failure handled by an added task",
+    "an added task that waits",
+    "an added task that is delayed",
+    "an added task that is ready at once",
+    "an added task that is skipped at once",
+    "a task added to a stopped workflow that is cancelled",
+    "a task added to a stopped workflow that stays",
+    "a task added behind a failure that a retry left",
     "a delay",
     "a delay that is over",
     "a delay that is over in a paused workflow",
