@@ -17,12 +17,14 @@ PORT ?= 6379
 SEED ?=
 FOR ?= 60
 STEPS ?=
+FACTOR ?= 10
 PYTEST_ARGS ?=
 PARTS ?=
+PATTERN ?=
 UPDATE ?=
 CSV ?= target/bench.csv
 
-.PHONY: help deps build demo test lint sim bench bench-full figures bench-peers bench-micro serve docs clean
+.PHONY: help deps build demo test lint sim soak bench bench-full figures bench-peers bench-micro serve docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -32,8 +34,8 @@ deps: .deps/system .venv/.stamp .servers/.stamp ## install what is missing: Debi
 build: deps ## build the optimised module, target/release/libredisworkflow.so
 	@cargo build --release --locked
 
-demo: build ## watch a real workflow flow through a throwaway Redis
-	@$(PYTHON) client-examples/python/demo.py
+demo: build ## watch a real workflow flow through a throwaway Redis; PATTERN=saga shows a pattern of docs/patterns.md
+	@$(PYTHON) $(if $(PATTERN),client-examples/patterns/run.py $(PATTERN),client-examples/python/demo.py)
 
 test: lint ## lint, unit tests, simulator, instruction counts, and the module in every server
 	@cargo test --locked --no-default-features
@@ -49,6 +51,9 @@ lint: deps ## formatting and clippy, with and without the Redis glue
 sim: deps ## run the simulator for FOR seconds (60); SEED=n replays a run, STEPS=n sets its length
 	@$(if $(SEED),SIM_SEED=$(SEED),SIM_SECONDS=$(FOR)) $(if $(STEPS),SIM_STEPS=$(STEPS)) \
 	cargo test --locked --release --no-default-features --lib sim:: -- --nocapture
+
+soak: build ## the fault tests FACTOR (10) times as long, on every server, with counts; SEED=n repeats the choices of a run
+	@WF_SOAK=$(FACTOR) $(if $(SEED),WF_SEED=$(SEED)) $(PYTHON) -m pytest -n 2 tests-py/faults $(PYTEST_ARGS)
 
 bench: build ## speed and memory beside a plain stream and a plain list, with goals: two minutes
 	@ulimit -n "$$(ulimit -Hn)" || true # thousands of connections wait in one part
@@ -75,7 +80,7 @@ docs: deps ## regenerate docs/commands.md from the commands' own descriptions, a
 	@mkdir -p docs
 	UPDATE_DOCS=1 cargo test -q --locked --no-default-features --lib reference
 	cargo build --release --locked
-	UPDATE_README=1 $(PYTHON) -m pytest -q tests-py/test_readme.py
+	UPDATE_README=1 UPDATE_DOCS=1 $(PYTHON) -m pytest -q tests-py/test_readme.py tests-py/test_patterns.py
 
 clean: ## remove what was built; clean the installed parts too with: make clean ALL=1
 	@cargo clean

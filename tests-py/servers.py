@@ -46,7 +46,8 @@ DEFAULTS = (
     "workflow.grace-ms 0",
 )
 
-CRASH = re.compile(r"BUG REPORT START|ASSERTION FAILED|Guru Meditation|crashed by signal|panicked at|STACK TRACE")
+# The first one: a replica, or a file that is loaded, could not carry out what the primary did.
+CRASH = re.compile(r"== CRITICAL ==|BUG REPORT START|ASSERTION FAILED|Guru Meditation|crashed by signal|panicked at|STACK TRACE")
 
 
 def free_port() -> int:
@@ -61,8 +62,19 @@ def free_port() -> int:
                 continue
 
 
+def role(server: "Server") -> str:
+    """`master` or `slave`, as the server itself says; nothing while it hangs up on us."""
+    try:
+        return server.client().info("replication")["role"]
+    except redis.ConnectionError:
+        return ""
+
+
 class Server:
     """One server process, its directory and its clients."""
+
+    # Behind the configuration file, on the command line.
+    OPTIONS: tuple[str, ...] = ()
 
     def __init__(self, flavour: str, *config: str, module: bool = True):
         self.flavour = flavour
@@ -98,6 +110,19 @@ class Server:
     def kill9(self) -> None:
         """Ends the process as a crash would."""
         self._end(signal.SIGKILL)
+
+    def expect_end(self) -> None:
+        """Waits for the end of a process that was told to end by a command."""
+        assert self._process is not None
+        self._ended_on_purpose = True
+        self._process.wait(STOP_SECONDS)
+
+    def freeze(self) -> None:
+        """Lets the process stand still, as a machine does that is out of memory."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
 
     def restart(self, hard: bool = False) -> "Server":
         """Ends the process, `hard` for SIGKILL, and starts it on the same data and port."""
@@ -206,10 +231,12 @@ class Server:
         path.write_text("\n".join([*own, *self._config]) + "\n")
         self._ended_on_purpose = False
         self._process = subprocess.Popen(
-            [BINARIES[self.flavour], path],
+            [BINARIES[self.flavour], path, *self.OPTIONS],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
+            # As any service: a file that may not grow is an error of the write, not a signal.
+            restore_signals=False,
         )
 
     def _answers(self) -> bool:
@@ -218,7 +245,9 @@ class Server:
 
             def settled() -> bool:
                 try:
-                    return not self.alive() or probe.info("server")["process_id"] == self.pid
+                    # INFO is answered while the data is loaded, too.
+                    info = probe.info() if self.alive() else {}
+                    return not self.alive() or (info["process_id"] == self.pid and not info.get("loading"))
                 except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError):
                     return False
 

@@ -53,7 +53,7 @@ def test_who_waits_goes_before_who_asks_after_a_transaction(server: Server, queu
 def test_who_waits_goes_before_who_asks_when_a_lease_ends(jobs: Space, queue: Queue, r: redis.Redis) -> None:
     """A claim takes back leases that ran out, and once took the task that another waited for."""
     jobs.push(single())
-    jobs.claim("dead", "LEASE", 30)
+    jobs.claim("dead", "LEASE", 300)
     waiter = queue.join()
     polled = []
 

@@ -165,7 +165,7 @@ def test_the_aof_holds_one_readable_effect_for_each_command(fresh_server: Callab
     assert [command[1] for command in effects] == [b"jobs"] * changing, [command[2] for command in effects]
     assert all(argument.isascii() and argument.decode().isprintable() for command in effects for argument in command)
     kinds = {command[2] for command in effects}
-    assert kinds == {b"push", b"claim", b"complete", b"extend", b"fail", b"recover", b"pause", b"release", b"delete"}
+    assert kinds == {b"push", b"claim", b"done", b"extend", b"fail", b"recover", b"pause", b"release", b"delete"}
 
 
 def test_a_transaction_is_one_in_the_aof(fresh_server: Callable[..., Server]) -> None:

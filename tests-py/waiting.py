@@ -9,7 +9,9 @@ T = TypeVar("T")
 POLL_SECONDS = 0.01
 
 
-def eventually(predicate: Callable[[], T], timeout: float = 10, what: str = "the condition") -> T:
+def eventually(
+    predicate: Callable[[], T], timeout: float = 10, what: str = "the condition", every: float = POLL_SECONDS
+) -> T:
     """Calls `predicate` until what it returns is true, and returns that.
 
     An AssertionError inside counts as "not yet"; the last one is shown when time is up.
@@ -26,7 +28,7 @@ def eventually(predicate: Callable[[], T], timeout: float = 10, what: str = "the
             refusal = not_yet
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not hold within {timeout} s") from refusal
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
 
 
 def now_ms() -> int:

@@ -159,7 +159,10 @@ fn write_completions() {
     let mut log = EffectLog::default();
     counted(|| {
         for &task in &tasks {
-            log.append(&bed.space, &Effect::Complete { now: bed.now, task, result: None, skipped: &[] });
+            log.append(
+                &bed.space,
+                &Effect::Complete { now: bed.now, task, result: None, skipped: &[], frees: true },
+            );
         }
     });
     assert!(!log.is_empty());

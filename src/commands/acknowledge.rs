@@ -59,7 +59,9 @@ pub fn run(call: &mut Call<'_>, word: Word) -> Result<(), CommandError> {
         if let Standing::Good(task) = standing {
             let (error, cause) = (item.text, Cause::Reported);
             let effect = match word {
-                Word::Completed => Effect::Complete { now, task, result: item.text, skipped: &skipped },
+                Word::Completed => {
+                    Effect::Complete { now, task, result: item.text, skipped: &skipped, frees: true }
+                }
                 Word::Failed => {
                     let settings = space.settings(settings);
                     match retry_at(space, task, now, item.wish, &settings, random) {

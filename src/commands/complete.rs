@@ -49,7 +49,7 @@ static COMPLETE: Spec = Spec {
             ),
             ("LIMIT", "a RESULT is too long; nothing is completed"),
         ],
-        replicated: "`complete` with the time, and the tasks that completed with their results; with SKIP `choose`, which adds the indexes of the skipped children.",
+        replicated: "`done` with the time, and the tasks that completed with their results; with SKIP `choose`, which adds the indexes of the skipped children.",
         example: "> WF.COMPLETE jobs 1-0-9f8e7d6c RESULT '{\"rows\": 3}'\n1) (integer) 1\n> WF.COMPLETE jobs 2-0-1b2c3d4e SKIP refund notify\n1) (integer) 1",
     },
     run: |call| run(call, Word::Completed),

@@ -44,6 +44,8 @@ pub enum Effect<'a> {
         result: Option<&'a [u8]>,
         /// Children that it chose to skip, in order.
         skipped: &'a [TaskIndex],
+        /// Results that nobody can want any more are freed. Not so in what was written before that was.
+        frees: bool,
     },
     /// A task fails for good, and with it its workflow.
     Fail {

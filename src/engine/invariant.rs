@@ -122,7 +122,8 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
         ensure!(!signal || !handed_out, "{id:?} {index:?} waits for a signal and was handed out");
         let may_start = running || survivors.get(index.at()).is_some_and(|&left| left);
         // A rerun takes back parents of what they had let run.
-        let in_order = shape.is_flow() || (incomplete == 0 && holds());
+        // Without a choice, none of these was skipped.
+        let in_order = shape.is_flow() || (incomplete == 0 && (!workflow.has_choice() || holds()));
         match state {
             TaskState::Waiting => {
                 ensure!(may_start, "{id:?} {index:?} waits in a workflow that ended");
@@ -168,7 +169,7 @@ fn check_tasks(space: &Space, slot: Slot, workflow: &Workflow, blueprint: &Bluep
             }
             TaskState::Skipped => {
                 ensure!(
-                    shape.is_flow() || (incomplete == 0 && !holds()),
+                    shape.is_flow() || (workflow.has_choice() && incomplete == 0 && !holds()),
                     "{id:?} {index:?} is skipped and all its edges hold"
                 );
                 ensure!(!handed_out, "{id:?} {index:?} is skipped and was handed out");

@@ -18,7 +18,7 @@ use super::info::COUNTERS;
 use super::key::{Holds, KeyName, Mode, OpenKey, Target};
 use super::nonce;
 use super::outcomes;
-use super::replicate::replicate;
+use super::replicate::{Unit, replicate};
 use super::schedule;
 use super::server::{Ctx, command_time};
 use super::settings;
@@ -75,6 +75,7 @@ pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
         },
     };
     let target = Target { db: ctx.db(), name: name.share() };
+    let _unit = Unit::begin(ctx);
     if spec.blocking && mode == Mode::Change && may_work && !flags.in_transaction() {
         schedule::serve_those_before(ctx, &target);
     }
@@ -151,7 +152,7 @@ pub fn on_space<R>(
 
     match conditions.replayed {
         true => ctx.replicate_verbatim(),
-        false => replicate(ctx, &target.name, out.effects.args()),
+        false => replicate(ctx, target, out.effects.args(), blocking::any_at(target.place())),
     }
     if let Some(stream) = stream {
         stream.append(ctx, target, &out.journal);

@@ -4,7 +4,9 @@
 //! For each key the schedule remembers a time not later than the first of it. It is a hint
 //! by name, not a fact about a value: names change hands by RENAME, MOVE and SWAPDB, and a hint
 //! for a key that holds no space any more costs one look. One timer stands for the earliest hint.
-//! When it fires, the spaces due are swept in bounded batches and their hints renewed.
+//! When it fires, the spaces due are swept in bounded batches and their hints renewed: one space a
+//! turn, so that each change is a command of its own in the AOF (see [`super::replicate`]), and as many
+//! timers as there are spaces due, so that a thousand of them do not take a thousand milliseconds.
 //!
 //! The server's timers follow the wall clock and stall when it steps back, so its cron event asks
 //! too. Only a primary that is neither loading nor paused works; whoever may not comes back with
@@ -25,6 +27,7 @@ use super::info::COUNTERS;
 use super::key::{Mode, OwnedString, Target};
 use super::outcomes;
 use super::perform::{Conditions, on_space};
+use super::replicate::Unit;
 use super::server::{Ctx, TimerId, checked_time, live_time};
 use super::wake;
 use crate::commands::call::Value;
@@ -36,6 +39,9 @@ use crate::engine::units::Millis;
 /// What opening and looking at a space costs, in tasks.
 const LOOK: usize = 10;
 
+/// Timers that take turns at the same time.
+const TURNS: usize = 64;
+
 #[derive(Default)]
 struct Schedule {
     due: HashMap<Place, Millis>,
@@ -43,6 +49,8 @@ struct Schedule {
     /// Keys at which clients are to be woken.
     deferred: BTreeSet<Place>,
     timer: Option<(TimerId, Millis)>,
+    /// Timers beside that one that have not fired.
+    helping: usize,
     in_turn: bool,
 }
 
@@ -77,6 +85,12 @@ impl Schedule {
         let (_, place) = self.order.pop_first()?;
         self.due.remove(&place);
         Some(place)
+    }
+
+    /// How many keys are due or deferred, up to `most`.
+    fn due_at_most(&self, now: Millis, most: usize) -> usize {
+        let due = self.order.iter().take_while(|(due, _)| *due <= now);
+        self.deferred.iter().map(|_| ()).chain(due.map(|_| ())).take(most).count()
     }
 
     /// When there is something to do.
@@ -152,12 +166,28 @@ pub fn arm(ctx: &Ctx<'_>) {
     if let Some((timer, _)) = later {
         ctx.stop_timer(timer);
     }
-    let timer = ctx.start_timer(next.since(live_time()), on_timer);
-    with_schedule(|schedule| schedule.timer = Some((timer, next)));
+    let now = live_time();
+    let timer = ctx.start_timer(next.since(now), on_timer);
+    let help = with_schedule(|schedule| {
+        schedule.timer = Some((timer, next));
+        let due = schedule.due_at_most(now, TURNS);
+        let more = due.saturating_sub(1 + schedule.helping);
+        schedule.helping += more;
+        more
+    });
+    for _ in 0..help {
+        ctx.start_timer(0, on_helping_timer);
+    }
 }
 
 unsafe extern "C" fn on_timer(ctx: *mut raw::RedisModuleCtx, _: *mut c_void) {
     with_schedule(|schedule| schedule.timer = None);
+    // SAFETY: the server's context.
+    turn(&unsafe { Ctx::new(ctx) });
+}
+
+unsafe extern "C" fn on_helping_timer(ctx: *mut raw::RedisModuleCtx, _: *mut c_void) {
+    with_schedule(|schedule| schedule.helping -= 1);
     // SAFETY: the server's context.
     turn(&unsafe { Ctx::new(ctx) });
 }
@@ -200,22 +230,33 @@ pub fn serve_those_before(ctx: &Ctx<'_>, target: &Target<'_>) {
     sweep_space(ctx, target, live_time());
 }
 
-/// One bounded amount of work.
+/// One bounded amount of work: on one space that changes, and on any number that do not. Where the
+/// timers stand still there is no other turn soon, so it is on all of them.
 fn turn(ctx: &Ctx<'_>) {
     if !ctx.may_work() || with_schedule(|schedule| std::mem::replace(&mut schedule.in_turn, true)) {
         return;
     }
     let now = live_time();
     follow_the_clock(ctx, now);
+    let stalled = clock::is_behind();
     let mut budget = SWEEP_BATCH;
-    while budget > 0 {
-        let Some(place) = with_schedule(|schedule| schedule.take_due(now)) else { break };
-        budget = budget.saturating_sub(LOOK + sweep_one(ctx, &place, now));
+    let mut changed = false;
+    while budget > 0
+        && (!changed || stalled)
+        && let Some(place) = with_schedule(|schedule| schedule.take_due(now))
+    {
+        let done = sweep_one(ctx, &place, now);
+        changed |= done > 0;
+        budget = budget.saturating_sub(LOOK + done);
     }
     // As many as there are now: what is put off again waits for the next turn.
-    let deferred = with_schedule(|schedule| std::mem::take(&mut schedule.deferred));
-    for place in &deferred {
-        wake::at(ctx, place);
+    let mut waits = with_schedule(|schedule| schedule.deferred.len());
+    while waits > 0
+        && (!changed || stalled)
+        && let Some(place) = with_schedule(|schedule| schedule.deferred.pop_first())
+    {
+        changed |= wake::at(ctx, &place);
+        waits -= 1;
     }
     with_schedule(|schedule| schedule.in_turn = false);
     arm(ctx);
@@ -251,6 +292,7 @@ fn sweep_one(ctx: &Ctx<'_>, place: &Place, now: Millis) -> usize {
         return 0;
     }
     let name = OwnedString::new(&place.key);
+    let _unit = Unit::begin(ctx);
     sweep_space(ctx, &Target { db: place.db, name: name.name() }, now)
 }
 

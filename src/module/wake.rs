@@ -2,7 +2,7 @@
 //! served in order of arrival, one task waking one client.
 //!
 //! This runs inside the command that made the tasks ready, so AOF and replicas see both in order
-//! and as one transaction. After MULTI and scripts a timer does it, at once: what is
+//! and as one `WF.APPLY`. After MULTI and scripts a timer does it, at once: what is
 //! inside must not see a claim that came in between.
 //!
 //! Each ready type has one candidate, its oldest waiter; the oldest candidate goes first. A
@@ -16,6 +16,7 @@ use super::blocking::{self, Delivery, conditions_of_serving};
 use super::key::{Holds, Mode, OpenKey, OwnedString, Target};
 use super::outcomes;
 use super::perform::on_space;
+use super::replicate::Unit;
 use super::schedule;
 use super::server::Ctx;
 use crate::commands::claim;
@@ -47,20 +48,22 @@ pub fn after(ctx: &Ctx<'_>, target: &Target<'_>, report: &Report) {
     });
 }
 
-/// Wakes at a key whatever became ready there, for the timer.
-pub fn at(ctx: &Ctx<'_>, place: &Place) {
-    if ctx.select(place.db) && blocking::any_at(place.view()) {
-        let name = OwnedString::new(&place.key);
-        serve_at(ctx, &Target { db: place.db, name: name.name() });
+/// Wakes at a key whatever became ready there, for the timer; true when somebody was served.
+pub fn at(ctx: &Ctx<'_>, place: &Place) -> bool {
+    if !ctx.select(place.db) || !blocking::any_at(place.view()) {
+        return false;
     }
+    let name = OwnedString::new(&place.key);
+    let _unit = Unit::begin(ctx);
+    serve_at(ctx, &Target { db: place.db, name: name.name() })
 }
 
-/// Wakes at an open key whatever can be claimed there.
-pub fn serve_at(ctx: &Ctx<'_>, target: &Target<'_>) {
-    serve_all(ctx, target, |space| candidates(space, target, space.claimable_types()));
+/// Wakes at an open key whatever can be claimed there; true when somebody was served.
+pub fn serve_at(ctx: &Ctx<'_>, target: &Target<'_>) -> bool {
+    serve_all(ctx, target, |space| candidates(space, target, space.claimable_types()))
 }
 
-fn serve_all(ctx: &Ctx<'_>, target: &Target<'_>, collect: impl FnOnce(&Space) -> Candidates) {
+fn serve_all(ctx: &Ctx<'_>, target: &Target<'_>, collect: impl FnOnce(&Space) -> Candidates) -> bool {
     let mut waiting = look(ctx, target, collect).unwrap_or_default();
     let mut served = 0;
     while let Some(Reverse((ticket, task_type))) = waiting.pop() {
@@ -73,13 +76,14 @@ fn serve_all(ctx: &Ctx<'_>, target: &Target<'_>, collect: impl FnOnce(&Space) ->
         if served == SERVED_PER_TURN {
             schedule::defer(target.place());
             schedule::arm(ctx);
-            return;
+            return true;
         }
         if serve(ctx, target, ticket) {
             served += 1;
             waiting.push(Reverse((ticket, task_type)));
         }
     }
+    served > 0
 }
 
 /// True when the client does not wait any more.

@@ -7,8 +7,9 @@
 //! undefine <definitions>
 //! add <now> <task> <blueprint> <shape> <payloads>
 //! claim <worker> <now> <leases>       resume <worker> <now> <leases>
-//! complete <now> <tasks>              fail, timeout, poison, poison-recovered <now> <tasks>
-//! choose <now> <task> <children>      as complete, of one task; indexes of the children it skips
+//! done <now> <tasks>                  fail, timeout, poison, poison-recovered <now> <tasks>
+//! choose <now> <task> <children>      as done, of one task; indexes of the children it skips
+//! complete <now> <tasks>              as done, but no result is freed: written before results were
 //! signal, signal-fail, signal-timeout <now> <tasks>
 //! expire <now> <tasks>                retry, retry-timeout <now> <leases>
 //! recover <now> <tasks>               due <now> <tasks>

@@ -55,9 +55,12 @@ pub fn apply_text(space: &mut Space, args: &[&[u8]], report: &mut Report) -> Res
             b"add" => args.add(space, report)?,
             b"claim" => args.lease(space, report, LeaseKind::Claim)?,
             b"resume" => args.lease(space, report, LeaseKind::Resume)?,
-            b"complete" => args.tasks(space, report, |now, task, result| {
-                let skipped = &[];
-                Effect::Complete { now, task, result, skipped }
+            b"done" | b"complete" => args.tasks(space, report, |now, task, result| Effect::Complete {
+                now,
+                task,
+                result,
+                skipped: &[],
+                frees: kind == b"done",
             })?,
             b"choose" => args.choice(space, report)?,
             b"fail" => args.failures(space, report, Cause::Reported)?,
@@ -328,7 +331,7 @@ impl<'a> Args<'a> {
         let child = |text: &[u8]| Some(TaskIndex(u32::try_from(number(text)?).ok()?));
         let skipped: Option<Vec<TaskIndex>> = self.next()?.split(|&byte| byte == b' ').map(child).collect();
         let skipped = skipped.ok_or(DecodeError::Impossible("a child that does not read"))?;
-        carry_out(space, &Effect::Complete { now, task, result, skipped: &skipped }, report)
+        carry_out(space, &Effect::Complete { now, task, result, skipped: &skipped, frees: true }, report)
     }
 
     fn failures(&mut self, space: &mut Space, report: &mut Report, cause: Cause) -> Result<(), DecodeError> {

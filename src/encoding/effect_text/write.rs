@@ -81,7 +81,7 @@ impl EffectLog {
             Effect::Add(ref add) => self.add(space, add),
             Effect::Claim(ref lease) => self.lease("claim", space, lease),
             Effect::Resume(ref lease) => self.lease("resume", space, lease),
-            Effect::Complete { now, task, result, skipped: skipped @ [_, ..] } => {
+            Effect::Complete { now, task, result, skipped: skipped @ [_, ..], .. } => {
                 self.arg(b"choose");
                 self.number_arg(now.0);
                 self.open_arg();
@@ -94,8 +94,9 @@ impl EffectLog {
                     }
                 });
             }
-            Effect::Complete { now, task, result, skipped: [] } => {
-                self.item(Listing { kind: "complete", now: Some(now), deadline: None });
+            Effect::Complete { now, task, result, skipped: [], frees } => {
+                let kind = if frees { "done" } else { "complete" };
+                self.item(Listing { kind, now: Some(now), deadline: None });
                 self.task_with(space, task, result);
             }
             Effect::Fail { now, task, error, cause } => {

@@ -16,11 +16,20 @@ use crate::engine::state::{TaskState, WorkflowState};
 use crate::engine::units::{Millis, Slot, TaskIndex, TaskRef};
 use crate::engine::workflow::MARK_VOID;
 
+/// What a completion says besides that it is one; as in [`Effect::Complete`].
+///
+/// [`Effect::Complete`]: crate::engine::effect::Effect::Complete
+pub(super) struct Completion<'a> {
+    pub(super) result: Option<&'a [u8]>,
+    pub(super) skipped: &'a [TaskIndex],
+    pub(super) frees: bool,
+}
+
 pub(super) fn complete(
     space: &mut Space,
     task: TaskRef,
     now: Millis,
-    outcome: (Option<&[u8]>, &[TaskIndex]),
+    completion: Completion<'_>,
     report: &mut Report,
 ) {
     let (mut at, run) = acknowledged(space, task, now);
@@ -28,7 +37,7 @@ pub(super) fn complete(
     end(&mut at, now, &run, TaskState::Completed);
     // Why an earlier attempt failed is of no interest any more.
     annotate(space, task, NoteKind::Error, None);
-    completed(space, task, now, outcome, report);
+    completed(space, task, now, completion, report);
 }
 
 /// What follows from a task's completion: its result is kept, its children get on but for those that it
@@ -38,7 +47,7 @@ pub(super) fn completed(
     space: &mut Space,
     task: TaskRef,
     now: Millis,
-    (result, skipped): (Option<&[u8]>, &[TaskIndex]),
+    Completion { result, skipped, frees }: Completion<'_>,
     report: &mut Report,
 ) {
     if let Some(result) = result {
@@ -53,7 +62,9 @@ pub(super) fn completed(
         true => flow::ended(space, task.slot, vec![task.index], now, report),
         false => {
             open_children(space, task, now, report);
-            results::free_of_parents(space, task);
+            if frees {
+                results::free_of_parents(space, task);
+            }
         }
     }
     finish_if_done(space, task.slot, now, report);

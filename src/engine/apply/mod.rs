@@ -76,8 +76,8 @@ pub fn apply(space: &mut Space, effect: &Effect<'_>, report: &mut Report) {
             report.events.add(Event::TaskRecovered);
             lease::take_back(space, task, now, report);
         }
-        Effect::Complete { now, task, result, skipped } => {
-            finish::complete(space, task, now, (result, skipped), report);
+        Effect::Complete { now, task, result, skipped, frees } => {
+            finish::complete(space, task, now, finish::Completion { result, skipped, frees }, report);
         }
         Effect::Fail { now, task, error, cause } => finish::fail(space, task, now, error, cause, report),
         Effect::Signal { now, task, end } => signal::end(space, task, now, end, report),

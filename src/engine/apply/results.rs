@@ -32,13 +32,14 @@ pub(super) fn free_of_parents(space: &mut Space, task: TaskRef) {
     }
 }
 
-/// The workflow has completed: what is left for children is freed. O(tasks) where there are results.
+/// The workflow has completed: where tasks can be skipped, what is left for children is freed. O(tasks)
+/// where there are results.
 pub(super) fn free_all(space: &mut Space, slot: Slot) {
-    if space.notes.is_empty() {
-        return;
-    }
     let (workflow, blueprint) = space.workflow(slot);
     let shape = &blueprint.shape;
+    if space.notes.is_empty() || !(shape.is_flow() || workflow.has_choice()) {
+        return;
+    }
     let free = |&index: &TaskIndex| {
         has_passing_result(workflow, shape, index) && shape.children(index).next().is_some()
     };
@@ -51,4 +52,49 @@ pub(super) fn free_all(space: &mut Space, slot: Slot) {
 /// Whether a task has a result that it does not keep.
 fn has_passing_result(workflow: &Workflow, shape: &Shape, task: TaskIndex) -> bool {
     workflow.marks(task) & MARK_RESULT != 0 && shape.options(task).keep_result.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::draft::{Draft, DraftTask};
+    use crate::engine::limits::Settings;
+    use std::cell::{Cell, RefCell};
+
+    #[test]
+    fn in_whatever_order_children_complete_few_of_them_are_asked() {
+        const CHILDREN: usize = 1 << 12;
+        let child = |place: usize| DraftTask {
+            name: format!("c{place}").into(),
+            parents: vec!["root".into()],
+            ..DraftTask::default()
+        };
+        let root = DraftTask { name: "root".into(), ..DraftTask::default() };
+        let tasks = std::iter::once(root).chain((0..CHILDREN).map(child)).collect();
+        let shape = Shape::check(&Draft { tasks, ..Draft::default() }, &Settings::default()).unwrap().shape;
+        let orders: [(&str, fn(usize) -> usize); 6] = [
+            ("forwards", |place| place),
+            ("backwards", |place| CHILDREN - place),
+            ("the last first", |place| (place + 1) % CHILDREN),
+            ("from the ends inwards", |place| place.min(CHILDREN - 1 - place)),
+            ("from the middle outwards", |place| place.abs_diff(CHILDREN / 2)),
+            // By place in bits read backwards: every gap is halved, then halved again.
+            ("between others", |place| (place as u16).reverse_bits() as usize),
+        ];
+        for (name, key) in orders {
+            let mut order: Vec<usize> = (0..CHILDREN).collect();
+            order.sort_by_key(|&place| key(place));
+            let (done, asked) = (RefCell::new(vec![false; CHILDREN]), Cell::new(0));
+            let so = |child: TaskIndex| {
+                asked.set(asked.get() + 1);
+                done.borrow()[child.at() - 1]
+            };
+            for (nth, &place) in order.iter().enumerate() {
+                done.borrow_mut()[place] = true;
+                let known = TaskIndex(place as u32 + 1);
+                assert_eq!(shape.all_children(TaskIndex(0), known, so), nth + 1 == CHILDREN, "{name}");
+            }
+            assert!(asked.get() < 14 * CHILDREN, "{name}: {} asked", asked.get());
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! A task that waits for a signal ends: one came, or none did in time.
 
-use super::finish::{annotate, completed, failed};
+use super::finish::{Completion, annotate, completed, failed};
 use crate::engine::effect::SignalEnd;
 use crate::engine::notes::NoteKind;
 use crate::engine::report::{Event, Report};
@@ -15,7 +15,8 @@ pub(super) fn end(space: &mut Space, task: TaskRef, now: Millis, end: SignalEnd<
     match end {
         SignalEnd::Completed(result) => {
             leave(space, task, now, TaskState::Completed);
-            completed(space, task, now, (result, &[]), report);
+            let completion = Completion { result, skipped: &[], frees: true };
+            completed(space, task, now, completion, report);
         }
         SignalEnd::Failed(error) => {
             leave(space, task, now, TaskState::Failed);
