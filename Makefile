@@ -18,13 +18,17 @@ SEED ?=
 FOR ?= 60
 STEPS ?=
 FACTOR ?= 10
+TIME ?= 60
+TARGET ?=
+REPLAY ?=
+KEEP ?=
 PYTEST_ARGS ?=
 PARTS ?=
 PATTERN ?=
 UPDATE ?=
 CSV ?= target/bench.csv
 
-.PHONY: help deps build demo test lint sim soak bench bench-full figures bench-peers bench-micro serve docs clean
+.PHONY: help deps build demo test lint sim soak fuzz bench bench-full figures bench-peers bench-micro serve docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -54,6 +58,10 @@ sim: deps ## run the simulator for FOR seconds (60); SEED=n replays a run, STEPS
 
 soak: build ## the fault tests FACTOR (10) times as long, on every server, with counts; SEED=n repeats the choices of a run
 	@WF_SOAK=$(FACTOR) $(if $(SEED),WF_SEED=$(SEED)) $(PYTHON) -m pytest -n 2 tests-py/faults $(PYTEST_ARGS)
+fuzz: deps ## hostile bytes for TIME seconds (60); TARGET=name, SEED=n; REPLAY=file runs what failed, KEEP=1 keeps the inputs
+	@export LLVM_PROFILE_FILE=/dev/null RUSTFLAGS="-C instrument-coverage --cfg fuzz_coverage"
+	cargo test -q --locked --no-default-features --test fuzz --target-dir target/fuzz -- \
+	$(if $(REPLAY),replay $(REPLAY),search --seconds $(TIME) $(if $(TARGET),--target $(TARGET)) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep))
 
 bench: build ## speed and memory beside a plain stream and a plain list, with goals: two minutes
 	@ulimit -n "$$(ulimit -Hn)" || true # thousands of connections wait in one part

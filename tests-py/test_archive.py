@@ -123,7 +123,7 @@ class Work(threading.Thread):
             self.failure = failure
 
     def _one(self, name: str) -> None:
-        wid = self._space.push(chain(2), "ID", name)
+        wid = self._space.push(chain(2, keep_result=True), "ID", name)
         token = self._space.claim_one("worker").token
         number = len(self.expected) % 10
         self.expected[wid] = {3: "failed", 7: "cancelled"}.get(number, "completed")
@@ -150,11 +150,11 @@ def test_it_may_be_killed_at_any_moment(server: Server, space: Space, database: 
     work.start()
     names = ["one", "two", "three"]
     # Each time one dies at some point while another one works, which is killed some rows later.
-    for point in draw.sample(POINTS * 2, len(POINTS) * 2):
+    for point in draw.sample([*POINTS, *draw.sample(POINTS, 2)], len(POINTS) + 2):
         other = start(draw.choice(names))
         mortal = start(draw.choice(names), "--die", f"{point}:{draw.randint(1, 4)}")
-        some = len(archived(database)) + draw.randint(1, 20)
-        work.order(25)
+        some = len(archived(database)) + draw.randint(1, 35)
+        work.order(40)
         eventually(lambda some=some: len(archived(database)) >= some, 20, f"{some} rows")
         other.kill()
         eventually(lambda mortal=mortal: work.order() or mortal.poll() is not None, 20, f"the death at '{point}'")

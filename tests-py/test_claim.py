@@ -125,3 +125,14 @@ def test_a_reply_is_bounded_in_bytes(jobs: Space) -> None:
     first = jobs.claim("w", "COUNT", 60)
     assert 30 <= len(first) <= 34
     assert len(jobs.claim("w", "COUNT", 60)) == 60 - len(first)
+
+
+def test_a_reply_names_no_more_than_so_many_parents(jobs: Space) -> None:
+    """A claim of 1,000 tasks that wait for 1,000 others each kept the server busy for a sixth of a second."""
+    side = 400
+    before = [task(f"a{place}") for place in range(side)]
+    after = [task(f"b{place}", parents=[one["name"] for one in before]) for place in range(side)]
+    jobs.push(workflow(*before, *after))
+    jobs.complete(*(claimed.token for claimed in jobs.claim("w", "COUNT", side)))
+    command = ("WF.CLAIM", jobs.key, "w", "COUNT", side, "WITHRESULTS")
+    assert [len(jobs.client.execute_command(*command)) for _ in range(3)] == [250, 150, 0]

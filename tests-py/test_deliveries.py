@@ -127,10 +127,10 @@ def test_counters_of_the_space(server: Server, jobs: Space) -> None:
     empty = Space(jobs.client, "empty")
     empty.delete(empty.push(single()))
     counters = ("lease_expiries", "attempts_retried", "tasks_timed_out", "tasks_poisoned", "workflows_timed_out")
-    names = ("delayed", "retrying", "dead", "next_due", *counters)
+    names = ("delayed", "retrying", "dead", "signals", "next_due", *counters)
     order = list(empty.stats())
     assert order[order.index("paused") + 1 :][: len(names)] == list(names)
-    assert [empty.stats()[name] for name in names] == [0, 0, 0, None, 0, 0, 0, 0, 0]
+    assert [empty.stats()[name] for name in names] == [0, 0, 0, 0, None, 0, 0, 0, 0, 0]
 
     wid = jobs.push(loose(4, max_attempts=2, backoff=fixed(HOUR)))
     jobs.push(single(), "DELAY", 2 * HOUR)

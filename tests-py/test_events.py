@@ -152,6 +152,38 @@ def test_what_takes_too_long(server: Server, events: Space) -> None:
     assert entries(events.client)[-1]["cancelled"] == "1"
 
 
+def test_a_task_that_waits_for_a_signal(server: Server, events: Space) -> None:
+    wid = events.push(workflow(task("wait", signal=True)))
+    events.call("SIGNAL", wid, "wait", "FAIL", "nobody came")
+    assert told(events.client) == ["workflow.pushed", "task.failed", "workflow.failed"]
+    failed = failed_task(events)
+    assert (failed["worker"], failed["attempt"], failed["cause"], failed["error"]) == ("", "0", "signal", "nobody came")
+    events.push(workflow(task("wait", signal=True, timeout_ms=5)))
+    expected = ["workflow.pushed", "task.failed", "workflow.failed"] * 2
+    server.wait_until(lambda: told(events.client) == expected, what="the end of patience")
+    assert entries(events.client)[-2]["cause"] == "timeout"
+    done = events.push(workflow(task("wait", signal=True)))
+    events.call("SIGNAL", done, "wait")
+    assert told(events.client)[6:] == ["workflow.pushed", "workflow.completed"]
+
+
+def test_a_workflow_that_is_started_by_name(events: Space) -> None:
+    events.call("DEFINE", "nightly", json.dumps({**single(), "name": "of the document"}))
+    wid = plain(events.call("START", "nightly"))
+    events.work_off("w")
+    assert [(entry["event"], entry["workflow"], entry["name"]) for entry in entries(events.client)] == [
+        ("workflow.pushed", wid, "of the document"),
+        ("workflow.completed", wid, "of the document"),
+    ]
+
+
+def test_tasks_that_are_skipped(events: Space) -> None:
+    events.push(workflow(task("a"), task("b", [{"task": "a", "on": "failure"}]), task("c", ["b"])))
+    events.work_off("w")
+    last = entries(events.client)[-1]
+    assert (last["event"], last["completed"], last["skipped"], last["tasks"]) == ("workflow.completed", "1", "2", "3")
+
+
 def test_a_workflow_that_is_called_off(events: Space) -> None:
     wid = events.push(chain(2))
     token = events.claim_one("w").token

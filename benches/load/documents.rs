@@ -24,6 +24,11 @@ pub fn chain(names: Names) -> Document {
     dag(names, CHAIN, |task, parents| parents.extend(task.checked_sub(1)))
 }
 
+/// So many tasks, and no edge.
+pub fn loose(tasks: usize) -> Document {
+    dag(Names::Own, tasks, |_, _| {})
+}
+
 /// One task, `width` tasks after it, one after all of these.
 pub fn fan(names: Names, width: usize) -> Document {
     dag(names, width + 2, move |task, parents| match task {

@@ -8,7 +8,7 @@ use super::sweep::Sweep;
 use super::{carry_out, token};
 use crate::engine::effect::{Effect, Grant, Lease};
 use crate::engine::limits::{
-    MAX_BLOCK_MS, MAX_CLAIM_BYTES, MAX_CLAIM_TYPES, MAX_LEASE_MS, MAX_PRIORITY, Settings,
+    MAX_BLOCK_MS, MAX_CLAIM_BYTES, MAX_CLAIM_PARENTS, MAX_CLAIM_TYPES, MAX_LEASE_MS, MAX_PRIORITY, Settings,
 };
 use crate::engine::plan::{Wanted, claimable, has_room_for_worker};
 use crate::engine::space::Space;
@@ -40,7 +40,7 @@ static CLAIM: Spec = Spec {
         )
         .after("TYPES")
         .optional(),
-        Arg::integer("count", "at most so many tasks, 1 to `workflow.max-count`; default 1; fewer when payloads, INPUT and results would add up to more than 32 MiB").after("COUNT").optional(),
+        Arg::integer("count", "at most so many tasks, 1 to `workflow.max-count`; default 1; fewer when payloads, INPUT and results would add up to more than 32 MiB, or parents WITHRESULTS to more than 100000").after("COUNT").optional(),
         Arg::integer("milliseconds", "when there is nothing to claim, wait so long for a task; 0: for ever; up to 100 years")
             .after("BLOCK")
             .optional(),
@@ -188,20 +188,21 @@ pub fn keep_what_fits(space: &Space, tasks: &mut Vec<TaskRef>, with_results: boo
     if !with_results && tasks.iter().map(at_most).sum::<usize>() <= MAX_CLAIM_BYTES {
         return;
     }
-    let mut left = MAX_CLAIM_BYTES;
+    let (mut left, mut parents_left) = (MAX_CLAIM_BYTES, MAX_CLAIM_PARENTS);
     let fits = tasks.iter().take_while(|task| {
         let (workflow, blueprint) = space.workflow(task.slot);
         let shape = &blueprint.shape;
         let mut bytes =
             workflow.payload(shape, task.index).len() + workflow.input(shape).map_or(0, <[u8]>::len);
-        if with_results {
+        let enough = left == 0 || parents_left == 0;
+        if with_results && !enough {
+            parents_left = parents_left.saturating_sub(shape.parents(task.index).len());
             let results = shape.parents(task.index).map(|parent| {
                 let parent = TaskRef { slot: task.slot, index: parent };
                 shape.name(parent.index).len() + space.result_of(parent).map_or(0, <[u8]>::len)
             });
             bytes += results.sum::<usize>();
         }
-        let enough = left == 0;
         left = left.saturating_sub(bytes);
         !enough
     });

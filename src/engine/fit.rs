@@ -5,8 +5,8 @@
 use super::effect::{Add, Content, Define, Effect, Grant, Push, Target, Terms};
 use super::ids::Id;
 use super::limits::{
-    MAX_BLUEPRINT_ID, MAX_DURATION_MS, MAX_INTEGER_ID, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_PRIORITY,
-    MAX_SEQUENCE, MAX_TYPES,
+    MAX_BLUEPRINT_ID, MAX_DURATION_MS, MAX_ID_BYTES, MAX_INTEGER_ID, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES,
+    MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES,
 };
 use super::plan::has_room_for_worker;
 use super::restore::Impossible;
@@ -169,13 +169,16 @@ fn content_fits(space: &Space, content: &Content<'_>) -> Result<(), Impossible> 
     if content.payloads.len() != count {
         return Err(Impossible("another number of payloads than tasks"));
     }
+    if content.name.len() > MAX_NAME_BYTES {
+        return Err(Impossible("a name that is too long"));
+    }
     Ok(())
 }
 
 fn define_fits(space: &Space, define: &Define<'_>) -> Result<(), Impossible> {
     let Define { name, version, now, priority, timeout_ms, ref content } = *define;
     content_fits(space, content)?;
-    if name.is_empty() || name.len() > MAX_NAME_BYTES || content.name.len() > MAX_NAME_BYTES {
+    if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return Err(Impossible("a name that is too short or too long"));
     }
     if !space.definitions.has_room_for(name) || version != space.definitions.next_version(name) {
@@ -191,8 +194,14 @@ fn define_fits(space: &Space, define: &Define<'_>) -> Result<(), Impossible> {
 }
 
 fn terms_fit(space: &Space, terms: &Terms<'_>) -> Result<(), Impossible> {
-    let integer = matches!(terms.id, Id::Integer(id) if id > MAX_INTEGER_ID);
-    if space.find(terms.id).is_some() || integer {
+    let possible = match terms.id {
+        Id::Integer(id) => id <= MAX_INTEGER_ID,
+        Id::Text(text) => !text.is_empty() && text.len() <= MAX_ID_BYTES,
+    };
+    if !possible {
+        return Err(Impossible("an id that no workflow has"));
+    }
+    if space.find(terms.id).is_some() {
         return Err(Impossible("a push under a taken id"));
     }
     if terms.timeout.is_some_and(|timeout| timeout.passed || timeout.after_ms > MAX_DURATION_MS)

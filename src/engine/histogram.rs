@@ -41,6 +41,11 @@ impl Histogram {
         }))
     }
 
+    /// How many values were counted.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The buckets, lowest first, for files and digests.
     pub fn buckets(&self) -> &[u64] {
         &self.buckets

@@ -41,6 +41,9 @@ pub const MAX_WAIT_IDS: usize = 1_024;
 /// Payloads, INPUT and results of one reply: no claim may fill the memory of the server. One task
 /// is always handed out.
 pub const MAX_CLAIM_BYTES: usize = 32 << 20;
+/// Parents with their results in one reply: two elements each, about 15 ms for all. One task is always
+/// handed out.
+pub const MAX_CLAIM_PARENTS: usize = 100_000;
 /// The longest lease in milliseconds: 30 days.
 pub const MAX_LEASE_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// The longest delay, timeout, backoff and retention in milliseconds: 10 years.
@@ -65,6 +68,9 @@ pub const MAX_ATTEMPT: u32 = u16::MAX as u32;
 /// What one turn of the event loop does at most of what is due: leases that run out, delays that are
 /// over, tasks that are removed with their workflows. About 1 ms of work.
 pub const SWEEP_BATCH: usize = 1_000;
+/// The most that a file may say was counted: a million a second for nine years. Counting on, and adding
+/// counts up, stays far from any overflow.
+pub const MAX_COUNTED: u64 = 1 << 48;
 /// Tasks that WF.WHY shows of a workflow.
 pub const MAX_SHOWN_TASKS: usize = 16;
 /// Open parents that WF.WHY shows of a task.

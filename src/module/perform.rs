@@ -147,12 +147,14 @@ pub fn on_space<R>(
     };
     value.report(out.report.applied);
     let next_due = value.space.next_due(&settings, grace::expire_from());
+    // The entries of a stream stand behind the effect that they tell of, so that is not put off.
+    let gathers = value.space.overrides().events().is_none() && blocking::any_at(target.place());
     let stream = (!out.journal.is_empty()).then(|| Stream::of(&value.space, &settings)).flatten();
     drop(key);
 
     match conditions.replayed {
         true => ctx.replicate_verbatim(),
-        false => replicate(ctx, target, out.effects.args(), blocking::any_at(target.place())),
+        false => replicate(ctx, target, out.effects.args(), gathers),
     }
     if let Some(stream) = stream {
         stream.append(ctx, target, &out.journal);

@@ -12,6 +12,7 @@ mod memory;
 mod persisted;
 mod shapes;
 mod single;
+mod stalls;
 mod wide;
 
 use super::documents::CHAIN;
@@ -49,6 +50,7 @@ pub const PARTS: &[Part] = &[
     Part { name: "persisted", when: When::Always, measure: persisted::measure },
     Part { name: "cluster", when: When::Always, measure: cluster::measure },
     Part { name: "large", when: When::Asked, measure: large::measure },
+    Part { name: "stalls", when: When::Asked, measure: stalls::measure },
     Part { name: "growth", when: When::Asked, measure: growth::measure },
 ];
 

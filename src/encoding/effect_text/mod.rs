@@ -43,7 +43,7 @@ mod items;
 mod read;
 mod write;
 
-pub use read::apply_text;
+pub use read::{apply_text, retell};
 pub use write::{EffectLog, write_shape};
 
 use crate::engine::units::Nonce;

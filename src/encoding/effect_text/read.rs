@@ -1,7 +1,7 @@
 //! From arguments to effects, one after the other, each asked whether it fits before it is applied.
 
 use super::items::{Flags, find_slot, find_task, number, take_counted, take_item, take_task};
-use super::{read_nonce, unescape};
+use super::{EffectLog, read_nonce, unescape};
 use crate::encoding::bytes::DecodeError;
 use crate::encoding::document;
 use crate::engine::apply::apply;
@@ -39,6 +39,27 @@ fn read_grown(space: &Space, slot: Slot, text: &[u8]) -> Result<Checked, DecodeE
 /// Applies the effects that the arguments of one `WF.APPLY` tell of, in order. On an error the
 /// effects before it have been applied; the caller says so in the log.
 pub fn apply_text(space: &mut Space, args: &[&[u8]], report: &mut Report) -> Result<(), DecodeError> {
+    apply_all(space, args, &mut Telling { report, again: None })
+}
+
+/// The same, and writes the effects that were applied down again. For tests: what is read is what
+/// was meant exactly when it reads the same once more.
+pub fn retell(
+    space: &mut Space,
+    args: &[&[u8]],
+    report: &mut Report,
+    again: &mut EffectLog,
+) -> Result<(), DecodeError> {
+    apply_all(space, args, &mut Telling { report, again: Some(again) })
+}
+
+/// Where it goes what was applied.
+struct Telling<'r> {
+    report: &'r mut Report,
+    again: Option<&'r mut EffectLog>,
+}
+
+fn apply_all(space: &mut Space, args: &[&[u8]], report: &mut Telling<'_>) -> Result<(), DecodeError> {
     let mut args = Args(args);
     while let Some(kind) = args.maybe() {
         match kind {
@@ -164,9 +185,12 @@ pub fn apply_text(space: &mut Space, args: &[&[u8]], report: &mut Report) -> Res
     Ok(())
 }
 
-fn carry_out(space: &mut Space, effect: &Effect<'_>, report: &mut Report) -> Result<(), DecodeError> {
+fn carry_out(space: &mut Space, effect: &Effect<'_>, report: &mut Telling<'_>) -> Result<(), DecodeError> {
     fits(space, effect)?;
-    apply(space, effect, report);
+    if let Some(again) = &mut report.again {
+        again.append(space, effect);
+    }
+    apply(space, effect, report.report);
     Ok(())
 }
 
@@ -199,7 +223,7 @@ impl<'a> Args<'a> {
         if time > Millis::MAX { Err(DecodeError::Impossible("a time out of range")) } else { Ok(time) }
     }
 
-    fn push(&mut self, space: &mut Space, report: &mut Report) -> Result<(), DecodeError> {
+    fn push(&mut self, space: &mut Space, report: &mut Telling<'_>) -> Result<(), DecodeError> {
         let (mut terms, flags) = self.terms()?;
         let name = self.next()?;
         let input = self.next()?;
@@ -209,7 +233,7 @@ impl<'a> Args<'a> {
         })
     }
 
-    fn start(&mut self, space: &mut Space, report: &mut Report) -> Result<(), DecodeError> {
+    fn start(&mut self, space: &mut Space, report: &mut Telling<'_>) -> Result<(), DecodeError> {
         let definition = self.next()?;
         let (mut terms, flags) = self.terms()?;
         let input = self.next()?;
@@ -217,7 +241,7 @@ impl<'a> Args<'a> {
         carry_out(space, &Effect::Start { definition, terms }, report)
     }
 
-    fn define(&mut self, space: &mut Space, report: &mut Report) -> Result<(), DecodeError> {
+    fn define(&mut self, space: &mut Space, report: &mut Telling<'_>) -> Result<(), DecodeError> {
         let name = self.next()?;
         let version = self.number()?;
         let now = self.time()?;
@@ -274,7 +298,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    fn add(&mut self, space: &mut Space, report: &mut Report) -> Result<(), DecodeError> {
+    fn add(&mut self, space: &mut Space, report: &mut Telling<'_>) -> Result<(), DecodeError> {
         let now = self.time()?;
         let task = find_task(space, self.next()?)?;
         let blueprint =
@@ -297,7 +321,12 @@ impl<'a> Args<'a> {
         Ok(payloads)
     }
 
-    fn lease(&mut self, space: &mut Space, report: &mut Report, kind: LeaseKind) -> Result<(), DecodeError> {
+    fn lease(
+        &mut self,
+        space: &mut Space,
+        report: &mut Telling<'_>,
+        kind: LeaseKind,
+    ) -> Result<(), DecodeError> {
         let worker = self.next()?;
         let now = self.time()?;
         let mut deadline = None;
@@ -321,7 +350,7 @@ impl<'a> Args<'a> {
         carry_out(space, &effect, report)
     }
 
-    fn choice(&mut self, space: &mut Space, report: &mut Report) -> Result<(), DecodeError> {
+    fn choice(&mut self, space: &mut Space, report: &mut Telling<'_>) -> Result<(), DecodeError> {
         let now = self.time()?;
         let mut item = self.next()?;
         let (task, result) = take_task(space, &mut item)?;
@@ -334,11 +363,21 @@ impl<'a> Args<'a> {
         carry_out(space, &Effect::Complete { now, task, result, skipped: &skipped, frees: true }, report)
     }
 
-    fn failures(&mut self, space: &mut Space, report: &mut Report, cause: Cause) -> Result<(), DecodeError> {
+    fn failures(
+        &mut self,
+        space: &mut Space,
+        report: &mut Telling<'_>,
+        cause: Cause,
+    ) -> Result<(), DecodeError> {
         self.tasks(space, report, |now, task, error| Effect::Fail { now, task, error, cause })
     }
 
-    fn retries(&mut self, space: &mut Space, report: &mut Report, cause: Cause) -> Result<(), DecodeError> {
+    fn retries(
+        &mut self,
+        space: &mut Space,
+        report: &mut Telling<'_>,
+        cause: Cause,
+    ) -> Result<(), DecodeError> {
         let now = self.time()?;
         let mut rest = self.next()?;
         let mut due = None;
@@ -358,7 +397,7 @@ impl<'a> Args<'a> {
     fn tasks(
         &mut self,
         space: &mut Space,
-        report: &mut Report,
+        report: &mut Telling<'_>,
         effect: impl for<'e> Fn(Millis, TaskRef, Option<&'e [u8]>) -> Effect<'e>,
     ) -> Result<(), DecodeError> {
         let now = self.time()?;
@@ -373,7 +412,7 @@ impl<'a> Args<'a> {
     fn targets(
         &mut self,
         space: &mut Space,
-        report: &mut Report,
+        report: &mut Telling<'_>,
         effect: impl for<'e> Fn(Target<'e>) -> Effect<'e>,
     ) -> Result<(), DecodeError> {
         let kind = self.next()?;

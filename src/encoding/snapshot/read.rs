@@ -128,7 +128,7 @@ impl Reader<'_> {
             tasks_poisoned: source.int()?,
             workflows_timed_out: source.int()?,
         };
-        self.space.restore_lifetime(lifetime);
+        self.space.restore_lifetime(lifetime)?;
         for _ in 0..source.count(2)? {
             let name = source.text()?;
             self.space.restore_setting(name, source.int()?)?;

@@ -54,20 +54,26 @@ pub(super) fn completed(
         annotate(space, task, NoteKind::Result, Some(result));
     }
     if !skipped.is_empty() {
-        annotate(space, task, NoteKind::Choice, Some(&choice::note(skipped)));
-        space.workflows.at_mut(task.slot).set_choice(true);
+        choose(space, task, skipped);
     }
     let (workflow, blueprint) = space.workflow(task.slot);
     match blueprint.shape.is_flow() || workflow.has_choice() {
         true => flow::ended(space, task.slot, vec![task.index], now, report),
         false => {
             open_children(space, task, now, report);
-            if frees {
+            if frees && !space.notes.is_empty() {
                 results::free_of_parents(space, task);
             }
         }
     }
     finish_if_done(space, task.slot, now, report);
+}
+
+/// A task that completes chooses to skip children.
+#[cold]
+fn choose(space: &mut Space, task: TaskRef, skipped: &[TaskIndex]) {
+    annotate(space, task, NoteKind::Choice, Some(&choice::note(skipped)));
+    space.workflows.at_mut(task.slot).set_choice(true);
 }
 
 /// A task fails for good.
@@ -352,7 +358,7 @@ pub(super) fn finish_if_done(space: &mut Space, slot: Slot, now: Millis, report:
             workflow.set_state(state);
             workflow.set_paused(false);
         });
-        if state == WorkflowState::Completed {
+        if state == WorkflowState::Completed && !space.notes.is_empty() {
             results::free_all(space, slot);
         }
     } else {

@@ -16,10 +16,8 @@ use smallvec::SmallVec;
 
 /// A task has completed: results of parents of which it was the last child to do so are freed. For a
 /// parent of n children all these looks together take O(n log n) steps, in whatever order they complete.
+#[inline(never)]
 pub(super) fn free_of_parents(space: &mut Space, task: TaskRef) {
-    if space.notes.is_empty() {
-        return;
-    }
     let (workflow, blueprint) = space.workflow(task.slot);
     let shape = &blueprint.shape;
     let completed = |child| workflow.task_state(child) == TaskState::Completed;
@@ -34,10 +32,11 @@ pub(super) fn free_of_parents(space: &mut Space, task: TaskRef) {
 
 /// The workflow has completed: where tasks can be skipped, what is left for children is freed. O(tasks)
 /// where there are results.
+#[inline(never)]
 pub(super) fn free_all(space: &mut Space, slot: Slot) {
     let (workflow, blueprint) = space.workflow(slot);
     let shape = &blueprint.shape;
-    if space.notes.is_empty() || !(shape.is_flow() || workflow.has_choice()) {
+    if !(shape.is_flow() || workflow.has_choice()) {
         return;
     }
     let free = |&index: &TaskIndex| {
@@ -72,7 +71,8 @@ mod tests {
         let root = DraftTask { name: "root".into(), ..DraftTask::default() };
         let tasks = std::iter::once(root).chain((0..CHILDREN).map(child)).collect();
         let shape = Shape::check(&Draft { tasks, ..Draft::default() }, &Settings::default()).unwrap().shape;
-        let orders: [(&str, fn(usize) -> usize); 6] = [
+        type Order = fn(usize) -> usize;
+        let orders: [(&str, Order); 6] = [
             ("forwards", |place| place),
             ("backwards", |place| CHILDREN - place),
             ("the last first", |place| (place + 1) % CHILDREN),

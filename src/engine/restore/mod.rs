@@ -1,32 +1,28 @@
 //! Putting a space together from a file, piece by piece. Whatever a file says is checked for what
-//! the layout needs here, and for what the rules need by [`super::invariant`] at the end.
+//! the layout needs here, and for what the rules need by [`crate::engine::invariant`] at the end.
 //!
 //! Only what cannot be worked out is in a file. Queues, leases, counters of open parents and all
 //! counts are made anew.
 
-use super::agenda::deadline_key;
-use super::archive::Finished;
-use super::definitions::{self, Definition};
-use super::extras::Extra;
-use super::fresh::LastFresh;
-use super::histogram::Histogram;
-use super::ids::Id;
-use super::keys;
-use super::limits::{
-    MAX_BLUEPRINT_ID, MAX_DEFINITIONS, MAX_DURATION_MS, MAX_ID_BYTES, MAX_INTEGER_ID, MAX_NAME_BYTES,
-    MAX_PAYLOADS_BYTES, MAX_PRIORITY, MAX_SEQUENCE, MAX_TYPES, MAX_WORKERS,
+mod rare;
+
+use crate::engine::archive::Finished;
+use crate::engine::fresh::LastFresh;
+use crate::engine::histogram::Histogram;
+use crate::engine::ids::Id;
+use crate::engine::keys;
+use crate::engine::limits::{
+    MAX_BLUEPRINT_ID, MAX_COUNTED, MAX_ID_BYTES, MAX_INTEGER_ID, MAX_NAME_BYTES, MAX_PRIORITY, MAX_SEQUENCE,
+    MAX_TYPES, MAX_WORKERS,
 };
-use super::notes::NoteKind;
-use super::overrides;
-use super::packed::Row;
-use super::runs::{PackedRun, Run};
-use super::shape::Shape;
-use super::space::{Lifetime, Space};
-use super::state::{TaskState, WorkflowState};
-use super::tries::Tried;
-use super::units::{BlueprintId, Millis, Sequence, Slot, TaskIndex, TaskRef, TypeId};
-use super::workers::Deeds;
-use super::workflow::{MARK_TRIED, MARK_VOID, Parts, Payloads, Workflow};
+use crate::engine::packed::Row;
+use crate::engine::runs::{PackedRun, Run};
+use crate::engine::shape::Shape;
+use crate::engine::space::Space;
+use crate::engine::state::{TaskState, WorkflowState};
+use crate::engine::units::{BlueprintId, Millis, Sequence, Slot, TaskIndex, TaskRef, TypeId};
+use crate::engine::workers::Deeds;
+use crate::engine::workflow::{MARK_VOID, Parts, Payloads, Workflow};
 
 /// Something a file says cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,6 +148,7 @@ impl Space {
         {
             return Err(Impossible("a type too many"));
         }
+        countable([parts.completed, parts.failed, parts.waits.count(), parts.runs.count()])?;
         let id = self.types.intern(parts.name);
         let entry = self.types.at_mut(id);
         entry.paused = parts.paused;
@@ -173,6 +170,7 @@ impl Space {
         if deeds.seen > self.latest {
             return Err(Impossible("a worker seen in the future"));
         }
+        countable([deeds.claims, deeds.completions, deeds.failures, deeds.lost])?;
         let id = self.workers.intern(name);
         *self.workers.deeds(id) = deeds;
         Ok(())
@@ -199,34 +197,6 @@ impl Space {
         Ok(())
     }
 
-    /// A definition, how many workflows were started from it, and when the last was. Its blueprint was
-    /// restored before.
-    pub fn restore_definition(
-        &mut self,
-        parts: definitions::Parts<'_>,
-        blueprint: BlueprintId,
-        started: u64,
-        last_started: Option<Millis>,
-    ) -> Result<(), Impossible> {
-        if self.definitions.len() >= MAX_DEFINITIONS || self.definitions.get(parts.name).is_some() {
-            return Err(Impossible("a definition too many"));
-        }
-        if parts.workflow.len() > MAX_NAME_BYTES || parts.payloads.len() > MAX_PAYLOADS_BYTES {
-            return Err(Impossible("a definition that is too long"));
-        }
-        if parts.priority.is_some_and(|priority| priority > MAX_PRIORITY)
-            || parts.timeout_ms.is_some_and(|timeout| !(1..=MAX_DURATION_MS).contains(&timeout))
-        {
-            return Err(Impossible("a definition out of range"));
-        }
-        self.blueprints.retain(blueprint);
-        let mut definition = Definition::new(parts, blueprint, self.blueprints.get(blueprint));
-        definition.started = started;
-        definition.last_started = last_started;
-        self.definitions.insert(definition);
-        Ok(())
-    }
-
     /// A workflow with all its tasks, oldest first. Its notes come later.
     pub fn restore_workflow(&mut self, parts: &WorkflowParts<'_>) -> Result<(), Impossible> {
         if !self.blueprints.contains(parts.blueprint) {
@@ -235,9 +205,9 @@ impl Space {
         if self.youngest().is_some_and(|youngest| youngest >= parts.sequence) {
             return Err(Impossible("workflows out of order"));
         }
-        let long_id = matches!(parts.id, Id::Text(text) if text.len() > MAX_ID_BYTES);
-        if long_id || parts.own_name.is_some_and(|name| name.len() > MAX_NAME_BYTES) {
-            return Err(Impossible("an id or a name that is too long"));
+        let bad_id = matches!(parts.id, Id::Text(text) if text.is_empty() || text.len() > MAX_ID_BYTES);
+        if bad_id || parts.own_name.is_some_and(|name| name.len() > MAX_NAME_BYTES) {
+            return Err(Impossible("an id or a name that no workflow has"));
         }
         if parts.priority > MAX_PRIORITY
             || parts.created > Millis::MAX
@@ -412,102 +382,19 @@ impl Space {
         Ok(())
     }
 
-    /// A note, on a task of the workflow of that age.
-    pub fn restore_note(
-        &mut self,
-        sequence: Sequence,
-        index: TaskIndex,
-        kind: NoteKind,
-        text: &[u8],
-    ) -> Result<(), Impossible> {
-        let slot = self.slot_of_age(sequence).ok_or(Impossible("a note on no workflow"))?;
-        let task = TaskRef { slot, index };
-        if index.at() >= self.workflow(slot).1.shape.len() || self.notes.get(task, kind).is_some() {
-            return Err(Impossible("a note on no task, or twice"));
-        }
-        self.notes.set(task, kind, text);
-        let workflow = self.workflows.at_mut(slot);
-        workflow.set_marks(index, kind.mark(), true);
-        if kind == NoteKind::Choice {
-            workflow.set_choice(true);
-        }
-        Ok(())
-    }
-
-    /// What happened in the life of the space.
-    pub fn restore_lifetime(&mut self, lifetime: Lifetime) {
-        self.lifetime = lifetime;
-    }
-
-    /// A setting of the space's own.
-    pub fn restore_setting(&mut self, name: &[u8], value: u64) -> Result<(), Impossible> {
-        let setting = overrides::find(name).ok_or(Impossible("a setting that is not known"))?;
-        if !(setting.min..=setting.max).contains(&value) {
-            return Err(Impossible("a setting out of range"));
-        }
-        self.overrides.set(setting, Some(value));
-        Ok(())
-    }
-
-    /// The key of the stream that is told what happens.
-    pub fn restore_events(&mut self, stream: &[u8]) -> Result<(), Impossible> {
-        if self.overrides.events().is_some() || !(1..=MAX_NAME_BYTES).contains(&stream.len()) {
-            return Err(Impossible("a second stream of events, or one of an impossible name"));
-        }
-        self.overrides.set_events(Some(stream));
-        Ok(())
-    }
-
-    /// How often a task of the workflow of that age failed and was lost.
-    pub fn restore_tried(
-        &mut self,
-        sequence: Sequence,
-        index: TaskIndex,
-        tried: Tried,
-    ) -> Result<(), Impossible> {
-        let slot = self.slot_of_age(sequence).ok_or(Impossible("tries of no workflow"))?;
-        let task = TaskRef { slot, index };
-        if index.at() >= self.workflow(slot).1.shape.len() || self.tried(task) != Tried::default() {
-            return Err(Impossible("tries of no task, or twice"));
-        }
-        if tried == Tried::default() {
-            return Err(Impossible("tries of a task that was not tried"));
-        }
-        if self.state_of(task) == TaskState::Delayed && tried.failures > 0 {
-            self.totals.retrying += 1;
-        }
-        self.tries.set(task, tried);
-        self.workflows.at_mut(slot).set_marks(index, MARK_TRIED, true);
-        Ok(())
-    }
-
-    /// What the workflow of that age has that few have.
-    pub fn restore_extra(&mut self, sequence: Sequence, extra: Extra) -> Result<(), Impossible> {
-        let slot = self.slot_of_age(sequence).ok_or(Impossible("extras of no workflow"))?;
-        if self.workflows.at(slot).has_extra() || extra == Extra::default() {
-            return Err(Impossible("extras twice, or none"));
-        }
-        let long = |ms: u64| ms > MAX_DURATION_MS;
-        if extra.retain_ms.is_some_and(long)
-            || extra.timeout.is_some_and(|timeout| long(timeout.after_ms) || timeout.deadline > Millis::MAX)
-        {
-            return Err(Impossible("a duration out of range"));
-        }
-        let timeout = extra.timeout;
-        self.extras.set(slot, extra);
-        let workflow = self.workflows.at_mut(slot);
-        workflow.set_extra(true);
-        if let Some(timeout) = timeout.filter(|_| workflow.state() == WorkflowState::Running) {
-            self.agenda.deadlines.insert(deadline_key(timeout.deadline, slot));
-        }
-        Ok(())
-    }
-
     /// Enters all finished workflows into the archive: what they cost is known only now.
     fn restore_archive(&mut self) {
         let slots = self.workflows.iter().map(|(slot, _)| slot);
         let mut finished: Vec<Finished> = slots.filter_map(|slot| self.finished(slot)).collect();
         finished.sort_unstable_by_key(|one| (one.finished, one.slot));
         finished.iter().for_each(|one| self.archive.insert(one));
+    }
+}
+
+/// Whether so much can have been counted.
+fn countable<const N: usize>(counts: [u64; N]) -> Result<(), Impossible> {
+    match counts.iter().all(|&count| count <= MAX_COUNTED) {
+        true => Ok(()),
+        false => Err(Impossible("a count out of range")),
     }
 }
