@@ -41,7 +41,7 @@ build: deps ## build the optimised module, target/release/libredisworkflow.so
 demo: build ## watch a real workflow flow through a throwaway Redis; PATTERN=saga shows a pattern of docs/patterns.md
 	@$(PYTHON) $(if $(PATTERN),client-examples/patterns/run.py $(PATTERN),client-examples/python/demo.py)
 
-test: lint ## lint, unit tests, simulator, instruction counts, and the module in every server
+test: lint .deps/postgresql ## lint, unit tests, simulator, instruction counts, and the module in every server
 	@cargo test --locked --no-default-features
 	$(MAKE) --no-print-directory bench-micro
 	cargo build --release --locked
@@ -57,7 +57,7 @@ sim: deps ## run the simulator for FOR seconds (60); SEED=n replays a run, STEPS
 	cargo test --locked --release --no-default-features --lib sim:: -- --nocapture
 
 soak: build ## the fault tests FACTOR (10) times as long, on every server, with counts; SEED=n repeats the choices of a run
-	@WF_SOAK=$(FACTOR) $(if $(SEED),WF_SEED=$(SEED)) $(PYTHON) -m pytest -n 2 tests-py/faults $(PYTEST_ARGS)
+	@WF_SOAK=$(FACTOR) $(if $(SEED),WF_SEED=$(SEED)) $(PYTHON) -m pytest -n 2 tests-py/faults tests-py/test_soak.py $(PYTEST_ARGS)
 fuzz: deps ## hostile bytes for TIME seconds (60); TARGET=name, SEED=n; REPLAY=file runs what failed, KEEP=1 keeps the inputs
 	@export LLVM_PROFILE_FILE=/dev/null RUSTFLAGS="-C instrument-coverage --cfg fuzz_coverage"
 	cargo test -q --locked --no-default-features --test fuzz --target-dir target/fuzz -- \
@@ -96,7 +96,7 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 	find tests-py client-examples benches -name __pycache__ -prune -exec rm -rf {} +
 
 # The compiler and linker for Rust's C parts, libclang for the bindings, a Redis, Python's venv,
-# valgrind to count instructions, PostgreSQL for the example of an archive.
+# valgrind to count instructions.
 # `wanted` grows by what this machine lacks; only then is the package manager asked for anything.
 .deps/system: Makefile
 	@command -v cargo >/dev/null || { echo "cargo is missing: install a current Rust toolchain" >&2; exit 1; }
@@ -105,9 +105,6 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 	command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || wanted+=" redis-tools"
 	command -v valgrind >/dev/null || wanted+=" valgrind"
 	python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=" python3-venv"
-	if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
-	    wanted+=" postgresql"
-	fi
 	if ! { ls /usr/lib/*/ /usr/lib/llvm-*/lib 2>/dev/null || true; } | grep -E '^libclang(-[0-9]+)?\.so' >/dev/null \
 	    || ! ls -d /usr/lib/llvm-*/lib/clang/*/include /usr/lib/clang/*/include >/dev/null 2>&1; then
 	    wanted+=" libclang"
@@ -125,18 +122,32 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 	    if [ "$$(id -u)" != 0 ]; then
 	        echo "some packages are missing; install them with:" >&2
 	        echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends$$wanted" >&2
-	        echo "(postgresql starts a server, unless create_main_cluster = false stands in" >&2
-	        echo "/etc/postgresql-common/createcluster.conf; the tests need only its programs)" >&2
 	        exit 1
-	    fi
-	    if [ "$${wanted/ postgresql/}" != "$$wanted" ]; then
-	        # Without a cluster there is no server to start: the tests make a cluster of their own.
-	        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common
-	        sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
 	    fi
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$wanted
 	fi
 	mkdir -p .deps
+	touch $@
+
+# PostgreSQL, for the test of the archive; a demo does without. Without a cluster there is no server to
+# start: the test makes a cluster of its own.
+.deps/postgresql: | .deps/system
+	@if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+	    if ! command -v apt-get >/dev/null; then
+	        echo "missing: postgresql; install it with this system's package manager" >&2; exit 1
+	    fi
+	    if [ "$$(id -u)" != 0 ]; then
+	        echo "PostgreSQL is missing; install it with:" >&2
+	        echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends postgresql" >&2
+	        echo "(it starts a server, unless create_main_cluster = false stands in" >&2
+	        echo "/etc/postgresql-common/createcluster.conf; the test needs only its programs)" >&2
+	        exit 1
+	    fi
+	    apt-get update -qq
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common
+	    sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql
+	fi
 	touch $@
 
 .venv/.stamp: tests-py/requirements.txt | .deps/system

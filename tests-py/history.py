@@ -35,6 +35,7 @@ def live(server: Server, space: Space) -> None:
     _wait(server, space)
     _flow(space)
     _choose(space)
+    _grow(space)
 
 
 def _push_all_kinds(space: Space) -> None:
@@ -193,6 +194,17 @@ def _choose(space: Space) -> None:
     space.complete(two, "RESULT", BINARY, "SKIP", "d")
     space.complete(*raw(space.claim("chooser", "TYPES", 1, "choice", "LEASE", HOUR)), "RESULT", "kept")
     space.claim("chooser", "TYPES", 1, "choice", "LEASE", HOUR)
+
+
+def _grow(space: Space) -> None:
+    """Tasks added by a running one: behind it, before one that waits, and twice alike."""
+    for _ in range(2):
+        space.push(workflow(task("root", type="grow", priority=0), task("end", ["root"], type="grow")))
+        root = space.claim_one("grower", "TYPES", 1, "grow", "LEASE", HOUR).token
+        items = [task(f"item{n}", ["root"], type="grow", payload=str(n), children=["end"]) for n in range(3)]
+        assert space.add(root, *items) == 3
+        assert space.complete(root, "RESULT", "three") == [1]
+        space.complete(space.claim_one("grower", "TYPES", 1, "grow", "LEASE", HOUR).token)
 
 
 def ids_of(space: Space, last: int = 100) -> list[bytes]:

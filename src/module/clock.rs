@@ -86,7 +86,9 @@ pub fn look(wall: u64) -> Millis {
         let passed = now.duration_since(known.at);
         let expected = known.time + passed;
         if wall > expected + STEP {
-            step_ahead(known, expected, wall - expected);
+            // Readings are whole milliseconds, and what was read last is not after the step.
+            let from = expected.max(last);
+            step_ahead(known, from, wall.saturating_sub(from));
         }
         let stepped_back = wall + STEP < expected;
         if stepped_back && !known.behind {

@@ -2,8 +2,9 @@
 //!
 //! The command is pure: it gets what the key holds and the time, and leaves its reply, effects
 //! and report as data. [`on_space`] does the rest, in this order: store a space that was created,
-//! replicate the effects as one `WF.APPLY`, append what happened to the space's stream, tell WATCH, publish what happened, note when the next
-//! lease is due. Timers and woken clients come through the same function.
+//! replicate the effects as one `WF.APPLY`, append what happened to the space's stream, tell WATCH,
+//! publish what happened, note when the next lease is due. Timers and woken clients come through the
+//! same function.
 
 use std::sync::atomic::Ordering::Relaxed;
 
