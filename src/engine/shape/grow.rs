@@ -4,6 +4,7 @@
 use super::check::{distinct_options, named_edges, settle};
 use super::{Checked, Flow, Places, Shape, distinct};
 use crate::engine::draft::{Draft, Invalid};
+use crate::engine::edge::On;
 use crate::engine::limits::Settings;
 use crate::engine::units::TaskIndex;
 
@@ -44,7 +45,7 @@ impl Shape {
         let mut edges = Vec::with_capacity(self.edges() + added.len());
         for parent in self.indexes() {
             for child in self.children(parent) {
-                let on = self.conditions.get(edges.len()).copied().unwrap_or_default();
+                let on = self.conditions.as_ref().map_or(On::Success, |conditions| conditions.0[edges.len()]);
                 edges.push((parent.0, child.0, Some(on)));
             }
         }

@@ -53,13 +53,23 @@ pub struct Shape {
     names: Box<[u8]>,
     words: Words,
     options: Box<[TaskOptions]>,
-    /// The condition of each edge in the order of `children`, or nothing when all ask for success.
-    conditions: Box<[On]>,
+    conditions: Option<Box<Conditions>>,
     /// A failure does not stop what does not depend on it.
     goes_on: bool,
     flow: bool,
     /// Some task is a signal task.
     signals: bool,
+}
+
+/// The condition of each edge in the order of `children`, not all of which ask for success. Apart, so
+/// that a shape without any pays for one pointer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Conditions(Box<[On]>);
+
+impl Conditions {
+    fn of(conditions: Vec<On>) -> Option<Box<Conditions>> {
+        (!conditions.is_empty()).then(|| Box::new(Conditions(conditions.into())))
+    }
 }
 
 /// What is said of how a workflow flows beyond its edges.
@@ -153,7 +163,7 @@ impl Shape {
                 Words::Wide(words.into())
             },
             options: options.into(),
-            conditions: flow.conditions.into(),
+            conditions: Conditions::of(flow.conditions),
             goes_on: flow.goes_on,
         }
     }
@@ -165,7 +175,7 @@ impl Shape {
 
     /// Whether an edge asks for anything but success.
     pub fn has_conditions(&self) -> bool {
-        !self.conditions.is_empty()
+        self.conditions.is_some()
     }
 
     /// Whether a task can end otherwise than by completing without the workflow being stopped. Then
@@ -186,10 +196,8 @@ impl Shape {
 
     /// The condition of the edge between two tasks, which must be there.
     pub fn condition(&self, parent: TaskIndex, child: TaskIndex) -> On {
-        if self.conditions.is_empty() {
-            return On::Success;
-        }
-        self.conditions[self.edge(parent, child)]
+        let Some(conditions) = &self.conditions else { return On::Success };
+        conditions.0[self.edge(parent, child)]
     }
 
     /// Whether there is an edge between two tasks.
@@ -218,7 +226,7 @@ impl Shape {
 
     /// Whether some child asks for the failure of this task: then that is handled.
     pub fn handles_failure(&self, task: TaskIndex) -> bool {
-        !self.conditions.is_empty()
+        self.conditions.is_some()
             && self.children(task).any(|child| self.condition(task, child) == On::Failure)
     }
 
@@ -242,7 +250,7 @@ impl Shape {
     /// The tasks that a failure or a cancellation leaves: those with an edge that asks for failure or
     /// for any end, and what comes behind them. O(tasks + edges); nothing when there is no such edge.
     pub fn survivors(&self) -> Vec<bool> {
-        if self.conditions.is_empty() {
+        if self.conditions.is_none() {
             return Vec::new();
         }
         let mut left = vec![false; self.len()];
@@ -391,7 +399,10 @@ impl Shape {
             Words::Narrow(words) => words.len() * 2,
             Words::Wide(words) => words.len() * 4,
         };
-        self.names.len() + words + self.options.len() * size_of::<TaskOptions>() + self.conditions.len()
+        self.names.len()
+            + words
+            + self.options.len() * size_of::<TaskOptions>()
+            + self.conditions.as_ref().map_or(0, |all| size_of::<Conditions>() + all.0.len())
     }
 }
 
