@@ -69,7 +69,8 @@ class Watched:
             new = self.primary()
             return new if new is not old and role(new) == "master" else None
 
-        return eventually(chosen, 40, "another primary", every=0.05)
+        # A sentinel that a busy machine held up for two seconds does nothing for half a minute.
+        return eventually(chosen, 100, "another primary", every=0.05)
 
     def fail_over(self) -> Server:
         """As an operator: SENTINEL FAILOVER, to its end."""
