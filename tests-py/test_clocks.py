@@ -150,6 +150,16 @@ def test_the_first_commands_after_a_step(clocked: Server, space: Space, clock: C
         assert space.extend(LEASE, two.token, three.token) == [1, 1]
 
 
+def test_a_step_right_behind_a_claim(clocked: Server, space: Space, clock: Clock) -> None:
+    """Readings are whole milliseconds: a claim in the millisecond of the step came before it."""
+    space.push(workflow(*(task(f"t{i}", timeout_ms=HOUR // 2) for i in range(40))))
+    for _ in range(40):
+        held = space.claim_one("w", "LEASE", LEASE)
+        clock.step(HOUR)
+        assert space.extend(LEASE, held.token) == [1]
+        assert space.complete(held.token) == [1]
+
+
 # Dead workers, and everything else that waits
 
 
