@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from clocks import Clock, build_shim
+from event_stream import tell
 from servers import BINARIES, MODULE, Server
 from space import Space
 
@@ -150,6 +151,12 @@ def clock(shim: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
 def r(server: Server) -> redis.Redis:
     """A client of the shared server in RESP3, where maps are dictionaries."""
     return server.client()
+
+
+@pytest.fixture
+def events(server: Server) -> Space:
+    """A space that tells a stream what happens."""
+    return tell(server)
 
 
 @pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
