@@ -125,8 +125,13 @@ class Server:
         os.kill(self.pid, signal.SIGCONT)
 
     def restart(self, hard: bool = False) -> "Server":
-        """Ends the process, `hard` for SIGKILL, and starts it on the same data and port."""
+        """Ends the process, `hard` for SIGKILL, and starts it on the same data and port.
+
+        Nothing that was answered is lost: with `appendfsync everysec` a write is put off while the disk is
+        busy with the fsync before, so SIGKILL waits for it. Who wants the loss calls `kill9`.
+        """
         if hard:
+            self._wait_for_aof()
             self.kill9()
         else:
             self.stop()
@@ -253,6 +258,13 @@ class Server:
 
             eventually(settled, START_SECONDS, f"an answer of {self.flavour}")
         return self.alive()
+
+    def _wait_for_aof(self) -> None:
+        """Waits until what was answered is in the AOF, if there is one."""
+        client = self.client()
+        self.wait_until(
+            lambda: not client.info("persistence").get("aof_buffer_length"), what="an AOF that has everything"
+        )
 
     def _end(self, with_signal: signal.Signals) -> None:
         assert self._process is not None
