@@ -25,10 +25,11 @@ KEEP ?=
 PYTEST_ARGS ?=
 PARTS ?=
 PATTERN ?=
+SERVER ?=
 UPDATE ?=
 CSV ?= target/bench.csv
 
-.PHONY: help deps build demo test lint sim soak fuzz bench bench-full figures bench-peers bench-micro serve docs clean
+.PHONY: help deps build demo test test-on lint sim soak fuzz bench bench-full figures bench-peers bench-micro serve docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -46,6 +47,10 @@ test: lint .deps/postgresql ## lint, unit tests, simulator, instruction counts, 
 	$(MAKE) --no-print-directory bench-micro
 	cargo build --release --locked
 	$(PYTHON) -m pytest -n 2 tests-py $(PYTEST_ARGS)
+
+test-on: build ## the tests on a server of your own: SERVER=/path/to/redis-server
+	@$(if $(SERVER),,echo "which server? make test-on SERVER=/path/to/redis-server" >&2; exit 2)
+	WF_SERVER=$(SERVER) $(PYTHON) -m pytest -n 2 tests-py $(PYTEST_ARGS)
 
 lint: deps ## formatting and clippy, with and without the Redis glue
 	@cargo fmt --check

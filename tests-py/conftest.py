@@ -1,6 +1,7 @@
 """Fixtures: a server of every flavour, clients in both protocols, a space to work in.
 
-`--flavour redis-7.0` (repeatable) or FLAVOURS=redis-7.0,valkey-9.1 restricts the matrix.
+`--flavour redis-7.0` (repeatable) or FLAVOURS=redis-7.0,valkey-9.1 restricts the matrix;
+WF_SERVER=/path/to/redis-server puts one server of yours in its place.
 """
 
 import os

@@ -26,11 +26,23 @@ from waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = Path(os.environ.get("REDIS_WORKFLOW_MODULE", ROOT / "target/release/libredisworkflow.so"))
+
+
+def flavour_of(binary: str) -> str:
+    """The name of a server that is not one of ours, such as redis-8.6, from what it says of itself."""
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.match(r"(Redis|Valkey) server v=(\d+\.\d+)", said)
+    assert found, f"{binary} is no server: {said!r}"
+    return f"{found[1].lower()}-{found[2]}"
+
+
 BINARIES = {
     "redis-7.0": ROOT / ".servers/redis-7.0/redis-server",
     "redis-8.2": ROOT / ".servers/redis-8.2/redis-server",
     "valkey-9.1": ROOT / ".servers/valkey-9.1/valkey-server",
 }
+if own := os.environ.get("WF_SERVER"):
+    BINARIES = {flavour_of(own): Path(own)}
 START_SECONDS = 20
 STOP_SECONDS = 20
 

@@ -28,6 +28,7 @@ use super::outcomes::{self, Borrowed};
 use super::perform::{Conditions, on_space};
 use super::server::{Ctx, live_time};
 use crate::commands::awaiting::{Arrival, Awaiting};
+use crate::commands::spec::Spec;
 use crate::commands::wait::{self, Standing, Wait};
 use crate::commands::waiting::{Place, PlaceRef};
 
@@ -94,10 +95,10 @@ pub fn any_at(place: PlaceRef<'_>) -> bool {
 }
 
 /// Blocks the client of a command until the workflows have ended.
-pub fn block(ctx: &Ctx<'_>, target: &Target<'_>, command: &KeyName<'_>, wait: Box<Wait>) {
+pub fn block(ctx: &Ctx<'_>, target: &Target<'_>, spec: &Spec, command: &KeyName<'_>, wait: Box<Wait>) {
     let (block_ms, open) = (wait.block_ms, AtomicUsize::new(wait.open));
     let parked = Arc::new(Parked {
-        caller: Caller::of(ctx, target, command),
+        caller: Caller::of(ctx, target, spec, command),
         wait,
         open,
         arrival: OnceLock::new(),

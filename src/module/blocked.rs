@@ -11,10 +11,12 @@ use std::ffi::{c_int, c_longlong, c_void};
 use std::ptr;
 
 use redis_module::raw;
+use smallvec::{SmallVec, smallvec};
 
 use super::api::{OK, api};
 use super::key::{KeyName, OwnedString, Target};
 use super::server::Ctx;
+use crate::commands::spec::Spec;
 
 /// A callback with the words of the client's command.
 type Reply = unsafe extern "C" fn(*mut raw::RedisModuleCtx, *mut *mut raw::RedisModuleString, c_int) -> c_int;
@@ -100,15 +102,18 @@ pub struct Caller {
     db: i32,
     /// The name of the command and of the key, for asking the ACL again.
     argv: [OwnedString; 2],
+    /// The fewest words of the command, its name and the key among them.
+    words: usize,
     client: u64,
 }
 
 impl Caller {
     /// Of the running command.
-    pub fn of(ctx: &Ctx<'_>, target: &Target<'_>, command: &KeyName<'_>) -> Caller {
+    pub fn of(ctx: &Ctx<'_>, target: &Target<'_>, spec: &Spec, command: &KeyName<'_>) -> Caller {
         Caller {
             db: target.db,
             argv: [OwnedString::hold(command), OwnedString::hold(&target.name)],
+            words: spec.arity.unsigned_abs() as usize,
             // SAFETY: the context is valid.
             client: unsafe { api!(RedisModule_GetClientId(ctx.raw())) },
         }
@@ -132,8 +137,13 @@ impl Caller {
             if user.is_null() {
                 return false;
             }
-            let mut argv = [self.argv[0].name().raw(), self.argv[1].name().raw()];
-            let status = api!(RedisModule_ACLCheckCommandPermissions(user, argv.as_mut_ptr(), 2));
+            // From 8.6 on, Redis refuses a line that is too short for its command. What follows the key
+            // does not matter to the ACL, so the key stands for all of it.
+            let [command, key] = [self.argv[0].name().raw(), self.argv[1].name().raw()];
+            let mut argv: SmallVec<[_; 4]> = smallvec![key; self.words];
+            argv[0] = command;
+            let count = self.words as c_int;
+            let status = api!(RedisModule_ACLCheckCommandPermissions(user, argv.as_mut_ptr(), count));
             api!(RedisModule_FreeModuleUser(user));
             status == OK
         }

@@ -27,6 +27,7 @@ use super::schedule;
 use super::server::{Ctx, live_time};
 use crate::commands::claim::{self, Claim};
 use crate::commands::reply::Reply;
+use crate::commands::spec::Spec;
 use crate::commands::waiting::{Place, PlaceRef, Ticket, Waiting, Wish};
 
 /// One waiting client.
@@ -86,10 +87,10 @@ pub fn waiter(ticket: Ticket) -> Option<Waiter> {
 }
 
 /// Blocks the client of a command until there is something for `claim`.
-pub fn block(ctx: &Ctx<'_>, target: &Target<'_>, command: &KeyName<'_>, claim: Box<Claim>) {
+pub fn block(ctx: &Ctx<'_>, target: &Target<'_>, spec: &Spec, command: &KeyName<'_>, claim: Box<Claim>) {
     let block_ms = claim.block_ms.unwrap_or(0);
     let parked = Arc::new(Parked {
-        caller: Caller::of(ctx, target, command),
+        caller: Caller::of(ctx, target, spec, command),
         claim,
         ticket: OnceLock::new(),
         delivery: Mutex::new(None),

@@ -84,8 +84,8 @@ pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
     match on_space(ctx, &target, &conditions, &mut out, spec.run) {
         Err(error) => answer::error(ctx, &error),
         Ok(()) => match out.block.take() {
-            Some(Block::Claim(claim)) => blocking::block(ctx, &target, &argv[0], claim),
-            Some(Block::Wait(wait)) => awaiting::block(ctx, &target, &argv[0], wait),
+            Some(Block::Claim(claim)) => blocking::block(ctx, &target, spec, &argv[0], claim),
+            Some(Block::Wait(wait)) => awaiting::block(ctx, &target, spec, &argv[0], wait),
             None => answer::reply(ctx, &out.reply),
         },
     }

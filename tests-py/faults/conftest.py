@@ -27,7 +27,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The quick form leaves out what it costs too much to run everywhere; a soak has more time."""
-    asked = SOAK > 1 or config.getoption("--flavour") or os.environ.get("FLAVOURS")
+    named = os.environ.get("FLAVOURS") or os.environ.get("WF_SERVER")
+    asked = SOAK > 1 or config.getoption("--flavour") or named
     kept, left_out = [], []
     for item in items:
         marker = item.get_closest_marker("quick_on")
