@@ -6,7 +6,7 @@ use redis_module::raw;
 
 use super::api::{ERR, OK, api, has};
 use super::server::{Ctx, Level};
-use super::{datatype, events, eviction, info, panic, register, settings};
+use super::{datatype, events, eviction, info, panic, register, settings, slots};
 
 /// The name of the module: the prefix of its settings and of its fields in INFO.
 const NAME: &CStr = c"workflow";
@@ -53,18 +53,20 @@ fn load(ctx: &Ctx<'_>, argc: c_int) -> Result<(), &'static str> {
     }
     let options = raw::REDISMODULE_OPTIONS_HANDLE_IO_ERRORS
         | raw::REDISMODULE_OPTIONS_HANDLE_REPL_ASYNC_LOAD
-        | raw::REDISMODULE_OPTION_NO_IMPLICIT_SIGNAL_MODIFIED;
+        | raw::REDISMODULE_OPTION_NO_IMPLICIT_SIGNAL_MODIFIED
+        | slots::OPTION_ATOMIC_MIGRATION;
     // SAFETY: the context is valid.
     unsafe { api!(RedisModule_SetModuleOptions(ctx.raw(), options as c_int)) };
     /// Something to register; false when the server refuses.
     type Step = fn(&Ctx<'_>) -> bool;
     // The settings come first: a bad one is the likeliest reason to stop.
-    let steps: [(Step, &str); 5] = [
+    let steps: [(Step, &str); 6] = [
         (settings::register, "the server refuses a setting: look for a line `workflow.<setting>`"),
         (datatype::register, "the server refuses the data type `workflows`"),
         (register::register, "the server refuses a command: is another one of its name loaded?"),
         (info::register, "the server refuses the INFO section"),
         (events::subscribe, "the server refuses its events"),
+        (slots::subscribe, "the server refuses its events of slots that move"),
     ];
     for (step, reason) in steps {
         if !step(ctx) {

@@ -14,6 +14,7 @@
 //! | `blocking`, `wake` | clients that wait for tasks, and who gets the next one |
 //! | `awaiting` | clients that wait for workflows to end |
 //! | `schedule`, `events` | what happens without a command: due leases, changes of role and key |
+//! | `slots` | slots of a cluster that are on their way here, in which no time passes yet |
 //! | `outcomes`, `nonce`, `grace`, `eviction` | small state of the whole server |
 //!
 //! To follow one command: `register::entry` -> `perform::command` -> its `run` ->
@@ -50,6 +51,7 @@ mod replicate;
 mod schedule;
 mod server;
 mod settings;
+mod slots;
 mod stream;
 mod value;
 mod wake;

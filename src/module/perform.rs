@@ -68,7 +68,8 @@ pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
         args: &args,
         mode,
         now: command_time(),
-        expire_from: (mode == Mode::Change && may_work).then(grace::expire_from),
+        // What is replayed on a primary comes from a slot that is on its way here: its owner sees to the rest.
+        expire_from: (mode == Mode::Change && may_work && !flags.replayed()).then(grace::expire_from),
         replayed: flags.replayed(),
         may_block: match mode {
             Mode::Look => flags.may_wait(),

@@ -29,6 +29,7 @@ use super::outcomes;
 use super::perform::{Conditions, on_space};
 use super::replicate::Unit;
 use super::server::{Ctx, TimerId, checked_time, live_time};
+use super::slots;
 use super::wake;
 use crate::commands::call::Value;
 use crate::commands::sweep;
@@ -38,6 +39,9 @@ use crate::engine::units::Millis;
 
 /// What opening and looking at a space costs, in tasks.
 const LOOK: usize = 10;
+
+/// When a space is looked at again whose slot is on its way, in milliseconds.
+const SLOT_ON_ITS_WAY: u64 = 100;
 
 /// Timers that take turns at the same time.
 const TURNS: usize = 64;
@@ -270,7 +274,7 @@ fn follow_the_clock(ctx: &Ctx<'_>, now: Millis) {
     }
     let places: Vec<Place> = with_schedule(|schedule| schedule.due.keys().cloned().collect());
     for place in places {
-        if ctx.select(place.db) {
+        if ctx.select(place.db) && slots::is_in_use(ctx, &place.key) {
             let name = OwnedString::new(&place.key);
             let target = Target { db: place.db, name: name.name() };
             let look = conditions(now, Some(grace::expire_from()));
@@ -289,6 +293,10 @@ fn conditions(now: Millis, expire_from: Option<Millis>) -> Conditions<'static> {
 /// Sweeps one space and notes when to come back; returns how much was done.
 fn sweep_one(ctx: &Ctx<'_>, place: &Place, now: Millis) -> usize {
     if !ctx.select(place.db) {
+        return 0;
+    }
+    if !slots::is_in_use(ctx, &place.key) {
+        note(place.view(), now.plus(SLOT_ON_ITS_WAY));
         return 0;
     }
     let name = OwnedString::new(&place.key);

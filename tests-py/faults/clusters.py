@@ -114,7 +114,41 @@ class Cluster:
         self.migrate(source, to, slot)
         for node in (to, source, *self.primaries()):
             cluster(node, "SETSLOT", slot, "NODE", new)
+        self.wait_until_moved(key, to)
+
+    def moves_whole(self) -> bool:
+        """Whether the server can move a slot as a stream of commands, which changes hands in one moment."""
+        help_lines = " ".join(map(str, self.nodes[0].client().execute_command("CLUSTER", "HELP")))
+        return "MIGRATESLOTS" in help_lines or "MIGRATION" in help_lines
+
+    def begin_to_move_whole(self, key: Text, to: Server) -> None:
+        """CLUSTER MIGRATESLOTS, as Valkey has it, or CLUSTER MIGRATION IMPORT, as Redis has it."""
+        source, slot = self.owner(key), key_slot(key.encode() if isinstance(key, str) else key)
+        assert source is not to
+        if source.flavour.startswith("valkey"):
+            assert cluster(source, "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", cluster(to, "MYID")) == "OK"
+        else:
+            cluster(to, "MIGRATION", "IMPORT", slot, slot)
+
+    def call_off_moves(self, source: Server, to: Server) -> None:
+        """Slots that are on their way as a whole stay where they are."""
+        if source.flavour.startswith("valkey"):
+            cluster(source, "CANCELSLOTMIGRATIONS")
+        else:
+            cluster(to, "MIGRATION", "CANCEL", "ALL")
+
+    def wait_until_moved(self, key: Text, to: Server) -> None:
         eventually(lambda: self.where(key)[1] == to.port, 20, "all to know where the slot is", every=0.02)
+
+    def move_whole(self, key: Text, to: Server) -> None:
+        """Moves the key's slot as a whole. One that fails, because its link does, begins anew."""
+        for _ in range(5):
+            self.begin_to_move_whole(key, to)
+            try:
+                return self.wait_until_moved(key, to)
+            except AssertionError:
+                continue
+        raise AssertionError(f"the slot of {key!r} did not move:\n{to.log_tail()}")
 
     def migrate(self, source: Server, to: Server, slot: int) -> None:
         """Moves all keys of a slot that is marked."""

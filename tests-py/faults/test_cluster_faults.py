@@ -26,8 +26,11 @@ def nodes(fresh_server: Fresh) -> Cluster:
     return Cluster([fresh_server(*NODE) for _ in range(2)], 2)
 
 
-def test_a_live_space_moves(nodes: Cluster) -> None:
+@pytest.mark.parametrize("way", ["key by key", "as a whole"])
+def test_a_live_space_moves(nodes: Cluster, way: str) -> None:
     """With its leases and everything else; who waits is sent after it; leases end where it is now."""
+    if way == "as a whole" and not nodes.moves_whole():
+        pytest.skip("this server moves slots key by key")
     source = nodes.owner("jobs")
     (to,) = [node for node in nodes.nodes if node is not source]
     jobs = Space(source.client(), "jobs")
@@ -37,7 +40,7 @@ def test_a_live_space_moves(nodes: Cluster) -> None:
     short = jobs.claim_one("w", "TYPES", 1, "moves", "LEASE", 1_500)
     waiters = Queue(source).joins(3, "TYPES", 1, "later")
     before = digest(jobs.client)
-    nodes.move("jobs", to)
+    (nodes.move if way == "key by key" else nodes.move_whole)("jobs", to)
     moved = Space(to.client(), "jobs")
     assert digest(moved.client) == before
     for waiter in waiters:
@@ -83,18 +86,68 @@ def test_a_slot_that_is_on_its_way(nodes: Cluster) -> None:
     assert Space(to.client(), "jobs").claim_names("w") == ["t1"]
 
 
-def test_a_migration_that_modules_cannot_follow_is_refused(nodes: Cluster, flavour: str) -> None:
-    """Valkey moves slots as a stream of commands only if all modules say that they can; this one does not yet."""
+def test_no_time_passes_in_a_slot_that_is_on_its_way_as_a_whole(nodes: Cluster) -> None:
+    """It takes a while; what has arrived follows its owner, and no lease ends by itself where it is going."""
+    if not nodes.moves_whole():
+        pytest.skip("this server moves slots key by key")
+    keys = [f"{{jobs}}{number}" for number in range(8)]
     source = nodes.owner("jobs")
     (to,) = [node for node in nodes.nodes if node is not source]
-    jobs = Space(source.client(), "jobs")
-    jobs.push(single())
-    slot = key_slot(b"jobs")
-    with pytest.raises(redis.ResponseError) as caught:
-        cluster(source, "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", cluster(to, "MYID"))
-    expected = "module" if flavour.startswith("valkey") else "unknown subcommand"
-    assert expected in str(caught.value).lower()
-    assert jobs.claim_names("w") == ["only"]
+    source.client().config_set("rdb-key-save-delay", 200_000)
+    stream = "{jobs}stream"
+    Space(source.client(), keys[0]).configure("events", stream)
+    held, short = {}, {}
+    for key in keys:
+        jobs = Space(source.client(), key)
+        jobs.push(loose(3), "ID", "a")
+        jobs.push(single(type="later"), "ID", "delayed", "DELAY", 600)
+        held[key] = jobs.claim_one("w", "LEASE", HOUR)
+        short[key] = jobs.claim_one("w", "LEASE", 600)
+    nodes.begin_to_move_whole("jobs", to)
+    there = to.client()
+    source.wait_until(
+        lambda: source.client().info("workflow")["workflow_leases_expired"] == len(keys), what="leases to end"
+    )
+    assert nodes.owner("jobs") is source, "it takes longer than that"
+    jobs = Space(source.client(), keys[0])
+    assert jobs.claim_one("w", "LEASE", HOUR).attempt == 2
+    assert there.info("workflow")["workflow_sweeps"] == 0
+    nodes.wait_until_moved("jobs", to)
+    told = [entry[b"event"] for _, entry in there.xrange(stream)]
+    assert told == [b"workflow.pushed", b"workflow.pushed", b"task.expired"]
+    for key in keys:
+        moved = Space(there, key)
+        assert moved.tasks("a")[short[key].name]["lost"] == 1
+        assert moved.complete(held[key].token) == [1]
+        assert moved.states("delayed")["only"] == "ready"
+    assert moved.states("a")[short[keys[0]].name] == "ready"
+    assert Space(there, keys[0]).states("a")[short[keys[0]].name] == "running"
+
+
+def test_a_move_that_is_called_off_leaves_nothing_behind(nodes: Cluster) -> None:
+    """And when it is made after all, time passes where the space is."""
+    if not nodes.moves_whole():
+        pytest.skip("this server moves slots key by key")
+    source = nodes.owner("jobs")
+    (to,) = [node for node in nodes.nodes if node is not source]
+    jobs, there = Space(source.client(), "jobs"), to.client()
+    live(source, jobs)
+    source.client().config_set("rdb-key-save-delay", 1_000_000)
+    for number in range(4):
+        Space(source.client(), f"{{jobs}}{number}").push(single())
+    nodes.begin_to_move_whole("jobs", to)
+    nodes.call_off_moves(source, to)
+    source.client().config_set("rdb-key-save-delay", 0)
+    to.wait_until(lambda: there.info("workflow")["workflow_spaces"] == 0, what="what had arrived to be removed")
+    assert nodes.owner("jobs") is source
+    jobs.push(single(type="last"), "ID", "last")
+    token = jobs.claim_one("w", "TYPES", 1, "last", "LEASE", HOUR).token
+    before = digest(jobs.client)
+    nodes.move_whole("jobs", to)
+    moved = Space(there, "jobs")
+    assert digest(there) == before
+    assert moved.extend(100, token) == [1]
+    to.wait_until(lambda: moved.states("last")["only"] == "ready", what="the lease to end there")
 
 
 @pytest.mark.parametrize("option", ["COPY", "REPLACE", "nothing"])
@@ -119,11 +172,11 @@ def test_migrate_between_servers_that_are_no_cluster(fresh_server: Fresh, option
         assert digest(one.client()) == before
 
 
-@pytest.mark.quick_on("redis-7.0")
+@pytest.mark.quick_on("redis-7.0", "valkey-9.1")
 def test_slots_move_and_primaries_change_under_a_crowd(
     fresh_server: Fresh, make_crowd: MakeCrowd, rng: Random, rounds: Rounds, count: Count
 ) -> None:
-    """Moves and manual failovers lose nothing."""
+    """Moves, key by key or as a whole, and manual failovers lose nothing."""
     nodes = Cluster([fresh_server(*NODE) for _ in range(6)])
     where = {key: partial(nodes.where, key) for key in KEYS}
     with make_crowd(where, keys=KEYS, workers=12, pushers=3, patience=60.0) as crowd:
@@ -132,7 +185,9 @@ def test_slots_move_and_primaries_change_under_a_crowd(
             if rng.random() < 0.75:
                 key = rng.choice(KEYS)
                 owner = nodes.owner(key)
-                nodes.move(key, rng.choice([node for node in nodes.primaries() if node is not owner]))
+                whole = nodes.moves_whole() and rng.random() < 0.7
+                move = nodes.move_whole if whole else nodes.move
+                move(key, rng.choice([node for node in nodes.primaries() if node is not owner]))
                 count("slots moved")
             else:
                 nodes.fail_over(rng.choice(nodes.primaries()))
