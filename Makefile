@@ -11,6 +11,10 @@ SHELL := /bin/bash
 .ONESHELL:
 
 MODULE := target/release/libredisworkflow.so
+# The last commit with layout 2 of the files and without the effects that came with layout 3: what
+# `make test` upgrades from.
+OLDER := ec572167a2f8d6d123911076520befcc6649199d
+OLDER_MODULE := target/older/libredisworkflow.so
 PYTHON := .venv/bin/python
 REDIS := .servers/redis-7.0/redis-server
 PORT ?= 6379
@@ -46,6 +50,7 @@ test: lint .deps/postgresql ## lint, unit tests, simulator, instruction counts, 
 	@cargo test --locked --no-default-features
 	$(MAKE) --no-print-directory bench-micro
 	cargo build --release --locked
+	$(MAKE) --no-print-directory $(OLDER_MODULE)
 	$(PYTHON) -m pytest -n 2 tests-py $(PYTEST_ARGS)
 
 test-on: build ## the tests on a server of your own: SERVER=/path/to/redis-server
@@ -99,6 +104,24 @@ clean: ## remove what was built; clean the installed parts too with: make clean 
 	@cargo clean
 	rm -rf tests-py/.pytest_cache $(if $(ALL),.venv .servers .deps benches/peers/node_modules benches/peers/.venv)
 	find tests-py client-examples benches -name __pycache__ -prune -exec rm -rf {} +
+
+# The module of an earlier commit, for the tests of upgrades; they are skipped where the history is not
+# there. Both have the same dependencies, so those that were built for this one are taken as they are.
+$(OLDER_MODULE): Makefile
+	@if ! git cat-file -e $(OLDER)^{commit} 2>/dev/null; then
+	    echo "this clone has not commit $(OLDER): the tests of upgrades will be skipped" >&2
+	    exit 0
+	fi
+	rm -rf target/older
+	mkdir -p target/older/source target/older/release
+	git archive $(OLDER) Cargo.toml Cargo.lock src benches | tar -x -C target/older/source
+	for part in .fingerprint build deps; do
+	    [ ! -d target/release/$$part ] || cp -a target/release/$$part target/older/release
+	done
+	cargo build --release --locked --lib --manifest-path target/older/source/Cargo.toml --target-dir target/older
+	mv target/older/release/libredisworkflow.so $@
+	rm -rf target/older/source target/older/release
+	touch $@
 
 # The compiler and linker for Rust's C parts, libclang for the bindings, a Redis, Python's venv,
 # valgrind to count instructions.

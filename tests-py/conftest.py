@@ -119,7 +119,7 @@ def fresh_server(request: pytest.FixtureRequest, flavour: str) -> Iterator[Calla
     made: list[Server] = []
     request.node.stash.setdefault(SERVERS_OF_TEST, [])
 
-    def make(*config: str, replica_of: Server | None = None, module: bool = True) -> Server:
+    def make(*config: str, replica_of: Server | None = None, module: Path | None = MODULE) -> Server:
         server = Server(flavour, *config, module=module)
         made.append(server)
         request.node.stash[SERVERS_OF_TEST].append(server)

@@ -42,14 +42,20 @@ def aof_commands(server: Server, kind: str = "incr") -> list[Command]:
     return [command for path in aof_files(server, kind) for command in read_commands(path.read_bytes())]
 
 
-def rewrite_aof(server: Server) -> None:
-    """BGREWRITEAOF, to its end."""
+def wait_for_rewrite(server: Server) -> None:
+    """Waits until no AOF is being written anew, as it is after a full resync too."""
     client = server.client()
-    client.bgrewriteaof()
 
     def over() -> bool:
         info = client.info("persistence")
         return not info["aof_rewrite_in_progress"] and not info["aof_rewrite_scheduled"]
 
     server.wait_until(over, what="the rewrite to end")
+
+
+def rewrite_aof(server: Server) -> None:
+    """BGREWRITEAOF, to its end."""
+    client = server.client()
+    client.bgrewriteaof()
+    wait_for_rewrite(server)
     assert client.info("persistence")["aof_last_bgrewrite_status"] == "ok"

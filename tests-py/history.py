@@ -222,6 +222,20 @@ def portrait(space: Space, ids: list[bytes]) -> tuple[Any, Any]:
     return [plain(space.call("GET", wid, "TASKS")) for wid in ids], stats
 
 
+def holds(seen: Any, expected: Any, where: str = "") -> None:
+    """All that an earlier version showed is seen now; there may be fields that are new."""
+    if isinstance(expected, dict):
+        for name, value in expected.items():
+            assert name in seen, f"{where} has no {name}"
+            holds(seen[name], value, f"{where} {name}")
+    elif isinstance(expected, list):
+        assert len(seen) == len(expected), where
+        for place, value in enumerate(expected):
+            holds(seen[place], value, f"{where} {place}")
+    else:
+        assert seen == expected, where
+
+
 def digest(client: redis.Redis, key: str | bytes = "jobs") -> bytes:
     """DEBUG DIGEST-VALUE of a key that is there."""
     (value,) = client.execute_command("DEBUG", "DIGEST-VALUE", key)

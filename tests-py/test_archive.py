@@ -12,7 +12,6 @@ import psycopg
 import pytest
 import redis
 
-from history import HOUR
 from postgres import Postgres
 from servers import Server
 from space import Space

@@ -13,7 +13,7 @@ import pytest
 
 from clocks import Clock
 from golden_files import GOLDEN, MONTH, PLACES, space_at
-from history import digest, portrait
+from history import digest, holds, portrait
 from servers import Server
 from waiting import now_ms
 from workflows import single
@@ -47,20 +47,6 @@ def expected_of(name: str) -> dict[str, Any]:
 def written_at(name: str) -> int:
     """When the last workflow of a set was pushed."""
     return max(one["created"] for space in expected_of(name)["spaces"].values() for one in space["workflows"])
-
-
-def holds(seen: Any, expected: Any, where: str = "") -> None:
-    """All that was seen then is seen now; there may be fields that are new."""
-    if isinstance(expected, dict):
-        for name, value in expected.items():
-            assert name in seen, f"{where} has no {name}"
-            holds(seen[name], value, f"{where} {name}")
-    elif isinstance(expected, list):
-        assert len(seen) == len(expected), where
-        for place, value in enumerate(expected):
-            holds(seen[place], value, f"{where} {place}")
-    else:
-        assert seen == expected, where
 
 
 def check(server: Server, expected: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ def test_info_counts_what_all_spaces_hold(server: Server, jobs: Space) -> None:
     shown = info(jobs.client)
     assert {name: value for name, value in shown.items() if name.startswith(("spaces", "workflows", "tasks"))} == {
         "spaces": 2,
+        "spaces_incomplete": 0,
         "workflows_running": 1,
         "workflows_paused": 1,
         "workflows_completed": 0,
@@ -252,7 +253,7 @@ def test_a_server_does_not_start_with_a_bad_setting(flavour: str, line: str) -> 
 
 
 def test_loaded_into_a_running_server_with_its_settings(fresh_server: Callable[..., Server]) -> None:
-    server = fresh_server("enable-module-command yes", module=False)
+    server = fresh_server("enable-module-command yes", module=None)
     client = server.client()
     client.execute_command("MODULE", "LOADEX", str(MODULE), "CONFIG", "workflow.max-tasks", 5)
     assert client.config_get("workflow.max-tasks") == {"workflow.max-tasks": "5"}
@@ -412,7 +413,7 @@ def test_a_claim_and_its_completion_leave_nothing_behind(fresh_server: Callable[
 
     def life(turn: int) -> None:
         wids = [jobs.push(chain(2)) for _ in range(20)]
-        for step in range(2):
+        for _ in range(2):
             tasks = jobs.claim(f"worker {turn}", "COUNT", 20, "LEASE", HOUR)
             jobs.complete(*(part for done in tasks for part in (done.token, "RESULT", "r")))
         jobs.delete(*wids)

@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from blocked import Queue, served
+from files import wait_for_rewrite
 from history import HOUR, digest, ids_of, live, portrait
 from refusals import refused
 from servers import Server
@@ -78,10 +79,7 @@ def test_a_replica_restarts_on_its_own_aof(fresh_server: Fresh, preamble: str) -
     live(primary, jobs)
     token = jobs.push(single(type="held")) and jobs.claim_one("w", "TYPES", 1, "held", "LEASE", HOUR).token
     replica.wait_in_sync(primary)
-    # The AOF as it comes from a full resync is rewritten in the background.
-    replica.wait_until(
-        lambda: not replica.client().info("persistence")["aof_rewrite_in_progress"], what="the AOF to be ready"
-    )
+    wait_for_rewrite(replica)
     replica.restart(hard=True)
     assert replica.client().role()[0] in (b"master", "master")
     same(primary, replica)

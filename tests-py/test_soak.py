@@ -72,6 +72,13 @@ def wait(server: Server, space: Space) -> None:
     server.close_clients()
 
 
+def free(server: Server, key: str) -> None:
+    """Removes a key, and waits until nothing is left to be freed."""
+    client = server.client()
+    client.unlink(key)
+    server.wait_until(lambda: client.info("memory")["lazyfree_pending_objects"] == 0, what="freeing")
+
+
 @pytest.mark.parametrize("how", ["WF.DELETE", "DEL", "UNLINK", "FLUSHALL"])
 def test_what_goes_leaves_nothing_behind(fresh_server: Callable[..., Server], how: str) -> None:
     server = fresh_server()
@@ -92,8 +99,6 @@ def test_what_goes_leaves_nothing_behind(fresh_server: Callable[..., Server], ho
         else:
             space.client.execute_command(how, "soak", "copied")
         wait(server, space)
-        client = server.client()
-        client.unlink("empty")
-        server.wait_until(lambda: client.info("memory")["lazyfree_pending_objects"] == 0, what="freeing")
+        free(server, "empty")
         left.append(used(server))
     assert max(left[WARM:]) - left[WARM] <= SPARE, f"used_memory after each round: {left}"

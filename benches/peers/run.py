@@ -17,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tests-py"))
 
-from servers import Server  # noqa: E402
+from servers import MODULE, Server  # noqa: E402
 from space import Space  # noqa: E402
 from workflows import chain  # noqa: E402
 
@@ -103,7 +103,7 @@ PEERS = [
 
 def measure(peer: Peer) -> str:
     """A line of the table."""
-    server = Server("redis-7.0", module=peer.module).start()
+    server = Server("redis-7.0", module=MODULE if peer.module else None).start()
     try:
         client = server.client()
         tasks = peer.workflows * CHAIN

@@ -21,7 +21,7 @@ static APPLY: Spec = Spec {
     internal: true,
     args: &[Arg::text("effect", "an effect and its arguments; several may follow each other").repeated()],
     page: Page {
-        about: "What is replicated is never a client's command but what it came to: which tasks, which tokens, which deadlines, at what time. Applying it reads no clock and draws no random number, so every copy of a space is equal.\n\nAn AOF reads as a log of what happened; the forms are described at the top of `src/encoding/effect_text.rs`. A client that sends this command is refused.",
+        about: "What is replicated is never a client's command but what it came to: which tasks, which tokens, which deadlines, at what time. Applying it reads no clock and draws no random number, so every copy of a space is equal.\n\nAn AOF reads as a log of what happened; the forms are described at the top of `src/encoding/effect_text.rs`. A client that sends this command is refused.\n\nA copy that cannot apply an effect lacks something from then on: it answers every command with `INCOMPLETE` until it is replaced by a full resync. See [upgrading.md](upgrading.md).",
         replies: &[("integer", "1")],
         errors: &[("ERR", "a client sent it, or the effect does not fit the space")],
         replicated: "As it is.",
@@ -36,6 +36,11 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     }
     let mut rest = Args(call.args);
     let (space, out) = call.space_or_new()?;
+    if space.partial() {
+        // It lacks what this builds on. Whoever replays passes on what came, so the AOF has all of it.
+        out.reply.int(1);
+        return Ok(());
+    }
     // Nothing is written down: whoever replays passes on what came.
     if rest.keyword("snapshot") {
         let chunk = rest.required()?;

@@ -17,7 +17,7 @@ use crate::engine::plan::Refusal;
 pub enum CommandError {
     /// The key holds something else.
     WrongType,
-    /// The key holds a space that a file ended in the middle of.
+    /// The key holds a space that a file ended in the middle of, or that a change is missing from.
     Incomplete,
     /// Too few or too many arguments.
     WrongArity,
@@ -87,7 +87,7 @@ impl CommandError {
         use CommandError::*;
         match self {
             WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value".into(),
-            Incomplete => "ERR the file this space was loaded from ended in the middle of it".into(),
+            Incomplete => "INCOMPLETE this copy of the space lacks a part: see the log of the server".into(),
             WrongArity => "ERR wrong number of arguments".into(),
             UnknownOption(option) => format!("ERR unknown option '{}'", quote(option)),
             Repeated(option) => format!("ERR {option} is given twice"),

@@ -13,6 +13,8 @@ pub enum DecodeError {
     Impossible(&'static str),
     /// They were written by a newer version of the module.
     Newer(u64),
+    /// They name something that no version up to this one wrote; what.
+    Unknown(String),
     /// They read well and break a rule of the engine; which.
     Broken(String),
 }
@@ -25,8 +27,24 @@ impl std::fmt::Display for DecodeError {
             DecodeError::Newer(version) => {
                 write!(f, "it has layout {version}, which a newer version of the module wrote")
             }
+            DecodeError::Unknown(what) => {
+                write!(f, "it has {what}, which a newer version of the module wrote")
+            }
             DecodeError::Broken(what) => write!(f, "it is not consistent: {}", what.escape_debug()),
         }
+    }
+}
+
+impl DecodeError {
+    /// Something with a name that this version does not know: `the effect 'merge'`.
+    pub fn unknown(what: &str, name: &[u8]) -> DecodeError {
+        const SHOWN: usize = 64;
+        DecodeError::Unknown(format!("{what} '{}'", name[..name.len().min(SHOWN)].escape_ascii()))
+    }
+
+    /// True when the bytes are sound, as far as one can tell, and the module is too old for them.
+    pub fn is_newer(&self) -> bool {
+        matches!(self, DecodeError::Newer(_) | DecodeError::Unknown(_))
     }
 }
 

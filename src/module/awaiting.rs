@@ -189,6 +189,8 @@ impl Waiter {
         ctx.select(target.db);
         let (ids, from) = (&parked.wait.ids, parked.open.load(Relaxed));
         let standing = match OpenKey::open(ctx, &target.name, Mode::Look).holds() {
+            // It will not tell of any end: the answer is an error.
+            Holds::Space(value) if value.space.incomplete() => Standing::Ended { effort: 0 },
             Holds::Space(value) => wait::standing(Some(&value.space), ids, from),
             Holds::Nothing if ctx.is_moving(&target.name) => {
                 lock(&MOVING).insert(target.place().own());

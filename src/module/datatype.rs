@@ -89,6 +89,10 @@ unsafe extern "C" fn rdb_load(io: *mut raw::RedisModuleIO, version: c_int) -> *m
     // SAFETY: `io` is the server's.
     match unsafe { read_space(io) } {
         Ok(space) => {
+            if space.incomplete() {
+                // SAFETY: `io` is the server's.
+                unsafe { log_io(io, "a space was incomplete when it was saved: it refuses every command") };
+            }
             let due = space.next_due(&settings::current(), Millis(0));
             // SAFETY: `io` is the server's; the name lives as long as the callback runs. There is
             // no name when the bytes come from another module.

@@ -66,6 +66,7 @@ unsafe extern "C" fn section(to: *mut raw::RedisModuleInfoCtx, _for_crash_report
     };
     let gauge = |name: &str, value: &AtomicU64| field(name, value.load(Relaxed));
     gauge("spaces", &GAUGES.spaces);
+    gauge("spaces_incomplete", &GAUGES.incomplete);
     for (word, value) in WORKFLOW_WORDS.iter().zip(&GAUGES.workflows) {
         gauge(&format!("workflows_{word}"), value);
     }

@@ -9,6 +9,7 @@
 //! | `alloc`, `panic` | the server's memory, and last words in its log |
 //! | `datatype`, `value` | the callbacks of the type, and what a key points to |
 //! | `perform`, `replicate` | runs one command and carries out what it decided |
+//! | `divergence` | what becomes of a space that an effect of the primary cannot be applied to |
 //! | `blocked` | clients that wait, for whatever |
 //! | `stream` | what happened, appended to the stream of a space that has one |
 //! | `blocking`, `wake` | clients that wait for tasks, and who gets the next one |
@@ -36,6 +37,7 @@ mod blocked;
 mod blocking;
 mod clock;
 mod datatype;
+mod divergence;
 mod events;
 mod eviction;
 mod grace;

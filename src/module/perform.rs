@@ -14,6 +14,7 @@ use super::answer;
 use super::awaiting;
 use super::blocking;
 use super::clock;
+use super::divergence;
 use super::grace;
 use super::info::COUNTERS;
 use super::key::{Holds, KeyName, Mode, OpenKey, Target};
@@ -135,18 +136,26 @@ pub fn on_space<R>(
     let moved = steps.into_iter().try_for_each(|step| sweep::shift(&mut call, step.from, step.by));
     let result = moved.and_then(|()| body(&mut call));
     let fresh = call.fresh.take();
-    // A replayed effect is passed on as it came, so the command need not write it down again.
-    let replayed = conditions.replayed && (result.is_ok() || out.report.applied > 0);
+    let missed = match &result {
+        Err(CommandError::Effect(error)) if conditions.replayed => Some(error),
+        _ => None,
+    };
+    // A replayed effect is passed on as it came, so the command need not write it down again. One that
+    // is missing from here on is not to be missing from the AOF.
+    let replayed = conditions.replayed && (result.is_ok() || missed.is_some());
     let changed = out.changed() || replayed;
     if !changed || conditions.mode == Mode::Look {
         return result;
     }
-    if let (Some(space), true) = (fresh, result.is_ok()) {
+    if let (Some(space), true) = (fresh, result.is_ok() || missed.is_some()) {
         key.store(SpaceValue::new(*space));
     }
     let Holds::Space(value) = key.holds() else {
         return result;
     };
+    if let Some(error) = missed {
+        divergence::give_up(ctx, target, &mut value.space, error);
+    }
     value.report(out.report.applied);
     let next_due = value.space.next_due(&settings, grace::expire_from());
     // The entries of a stream stand behind the effect that they tell of, so that is not put off.

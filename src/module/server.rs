@@ -41,9 +41,15 @@ impl Flags {
         self.0 & raw::REDISMODULE_CTX_FLAGS_LOADING != 0
     }
 
+    /// The command stands in a file that is being loaded. Where one is loaded beside what is there, commands
+    /// are those of clients.
+    pub fn comes_from_file(self) -> bool {
+        self.loading() && self.0 & raw::REDISMODULE_CTX_FLAGS_ASYNC_LOADING == 0
+    }
+
     /// The command comes from the primary's stream or from a file.
     pub fn replayed(self) -> bool {
-        self.0 & raw::REDISMODULE_CTX_FLAGS_REPLICATED != 0 || self.loading()
+        self.0 & raw::REDISMODULE_CTX_FLAGS_REPLICATED != 0 || self.comes_from_file()
     }
 
     /// The command is one of several in MULTI or in a script.

@@ -22,6 +22,8 @@ pub struct SpaceValue {
 pub struct Gauges {
     /// Spaces.
     pub spaces: AtomicU64,
+    /// Those that lack something.
+    pub incomplete: AtomicU64,
     /// Workflows by state.
     pub workflows: [AtomicU64; 5],
     /// Tasks by state.
@@ -35,6 +37,7 @@ pub struct Gauges {
 /// The figures of INFO.
 pub static GAUGES: Gauges = Gauges {
     spaces: AtomicU64::new(0),
+    incomplete: AtomicU64::new(0),
     workflows: [const { AtomicU64::new(0) }; 5],
     tasks: [const { AtomicU64::new(0) }; 8],
     definitions: AtomicU64::new(0),
@@ -44,13 +47,15 @@ pub static GAUGES: Gauges = Gauges {
 /// What of the gauges is due to one space.
 #[derive(Clone, Copy)]
 struct Reported {
+    incomplete: u64,
     workflows: [u64; 5],
     tasks: [u64; 8],
     definitions: u64,
     memory: u64,
 }
 
-const NOTHING: Reported = Reported { workflows: [0; 5], tasks: [0; 8], definitions: 0, memory: 0 };
+const NOTHING: Reported =
+    Reported { incomplete: 0, workflows: [0; 5], tasks: [0; 8], definitions: 0, memory: 0 };
 
 impl SpaceValue {
     /// A value for a space that is about to get a key.
@@ -79,7 +84,8 @@ impl SpaceValue {
             self.reported.memory
         };
         let definitions = self.space.definitions().len() as u64;
-        self.become_reported(Reported { workflows, tasks, definitions, memory });
+        let incomplete = u64::from(self.space.incomplete());
+        self.become_reported(Reported { incomplete, workflows, tasks, definitions, memory });
     }
 
     fn become_reported(&mut self, now: Reported) {
@@ -90,6 +96,7 @@ impl SpaceValue {
         for (place, gauge) in GAUGES.tasks.iter().enumerate() {
             shift(gauge, before.tasks[place], now.tasks[place]);
         }
+        shift(&GAUGES.incomplete, before.incomplete, now.incomplete);
         shift(&GAUGES.definitions, before.definitions, now.definitions);
         shift(&GAUGES.memory, before.memory, now.memory);
     }

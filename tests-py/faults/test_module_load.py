@@ -53,7 +53,7 @@ def test_unloading_is_refused(fresh_server: Fresh) -> None:
 
 
 def test_arguments_are_refused_in_one_line(fresh_server: Fresh) -> None:
-    server = fresh_server("enable-module-command yes", module=False)
+    server = fresh_server("enable-module-command yes", module=None)
     with pytest.raises(redis.ResponseError, match="(?i)error loading"):
         server.client().execute_command("MODULE", "LOAD", str(MODULE), "max-count", "5")
     lines = [line for line in server.log().splitlines() if "<workflow>" in line]

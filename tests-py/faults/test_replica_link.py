@@ -124,7 +124,7 @@ def test_the_link_dies_in_the_middle_of_a_full_resync(
         replica.thaw()
         if load == "on-empty-db":
             replica.client().execute_command("REPLICAOF", "127.0.0.1", proxy.port)
-        eventually(lambda: proxy.cuts > cuts, 20, "the link to die in the middle")
+        eventually(lambda cuts=cuts: proxy.cuts > cuts, 20, "the link to die in the middle")
         count("links cut")
         assert jobs.client.info("stats")["sync_full"] > full
         assert seen(replica) == before

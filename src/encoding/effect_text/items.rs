@@ -91,7 +91,7 @@ impl Flags {
                         Some(Timeout { deadline, after_ms: take_digits(&mut text)?, passed: false });
                 }
                 b'r' => flags.retain_ms = Some(take_digits(&mut text)?),
-                _ => return Err(DecodeError::Impossible("a flag that is not known")),
+                other => return Err(DecodeError::unknown("the flag", &[*other])),
             }
         }
         Ok(flags)

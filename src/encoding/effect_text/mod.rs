@@ -36,6 +36,9 @@
 //!           has the added tasks alone, and as their children tasks that were there
 //! ```
 //!
+//! A version that was released has to find out that it does not know an effect. So what it would misread
+//! gets a word, a flag, or a field of the shape that is new: `done` is `complete` with another meaning.
+//!
 //! In lists, bytes of ids and names that are not printable ASCII, and space, `%` and `=`, are
 //! written as `%XX`.
 
@@ -117,6 +120,36 @@ mod tests {
     use crate::encoding::bytes::DecodeError;
     use crate::engine::report::Report;
     use crate::engine::space::Space;
+
+    /// What a version says of the words of those to come decides what becomes of its copy.
+    #[test]
+    fn what_a_newer_version_would_write_is_told_apart_from_what_makes_no_sense() {
+        let shape = r#"{"tasks":[{"name":"a","weight":2}]}"#;
+        for (args, newer) in [
+            (&["merge", "1"][..], Some("the effect 'merge'")),
+            (&["config", "colour", "7"], Some("the setting 'colour'")),
+            (&["pause", "group", "g"], Some("the pause of a 'group'")),
+            (&["push", "1", "5", "100", "nz", "", "", "0", shape, "0:"], Some("the flag 'z'")),
+            (
+                &["push", "1", "5", "100", "n", "", "", "0", shape, "0:"],
+                Some("the field of a shape 'weight'"),
+            ),
+            (&["\0\n"], Some(r"the effect '\x00\n'")),
+            (&["push", "1", "5", "100", "n", "", "", "0", "{", "0:"], None),
+            (&["done", "5", "1-0"], None),
+            (&["done"], None),
+        ] {
+            let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
+            let error = apply_text(&mut Space::new(), &args, &mut Report::default()).unwrap_err();
+            assert_eq!(error.is_newer(), newer.is_some(), "{error}");
+            if let Some(what) = newer {
+                assert_eq!(
+                    error.to_string(),
+                    format!("it has {what}, which a newer version of the module wrote")
+                );
+            }
+        }
+    }
 
     #[test]
     fn a_choice_names_children_of_its_task_each_once_and_in_order() {

@@ -3,7 +3,7 @@
 use super::items::{Flags, find_slot, find_task, number, take_counted, take_item, take_task};
 use super::{EffectLog, read_nonce, unescape};
 use crate::encoding::bytes::DecodeError;
-use crate::encoding::document;
+use crate::encoding::document::{self, DocumentError};
 use crate::engine::apply::apply;
 use crate::engine::draft::Draft;
 use crate::engine::effect::{
@@ -19,8 +19,12 @@ use crate::engine::space::Space;
 use crate::engine::units::{BlueprintId, Millis, Slot, TaskIndex, TaskRef};
 
 fn read_draft(text: &[u8]) -> Result<Draft<'_>, DecodeError> {
-    document::read(text, &Settings::widest())
-        .map_err(|_| DecodeError::Impossible("a shape that does not read"))
+    document::read(text, &Settings::widest()).map_err(|error| match error {
+        DocumentError::UnknownField(_, field) => {
+            DecodeError::unknown("the field of a shape", field.as_bytes())
+        }
+        _ => DecodeError::Impossible("a shape that does not read"),
+    })
 }
 
 fn read_shape(text: &[u8]) -> Result<Checked, DecodeError> {
@@ -140,8 +144,9 @@ fn apply_all(space: &mut Space, args: &[&[u8]], report: &mut Telling<'_>) -> Res
                 carry_out(space, &Effect::Shift { from, by }, report)?;
             }
             b"config" => {
-                let setting = overrides::find(args.next()?);
-                let setting = setting.ok_or(DecodeError::Impossible("a setting that is not known"))?;
+                let name = args.next()?;
+                let setting =
+                    overrides::find(name).ok_or_else(|| DecodeError::unknown("the setting", name))?;
                 let value = match args.next()? {
                     b"default" => None,
                     text => {
@@ -179,7 +184,7 @@ fn apply_all(space: &mut Space, args: &[&[u8]], report: &mut Telling<'_>) -> Res
                 let now = args.time()?;
                 args.targets(space, report, |target| Effect::Release { now, target })?;
             }
-            _ => return Err(DecodeError::Impossible("an effect that is not known")),
+            other => return Err(DecodeError::unknown("the effect", other)),
         }
     }
     Ok(())
@@ -427,7 +432,7 @@ impl<'a> Args<'a> {
                 carry_out(space, &effect(Target::Type(&name)), report)
             }
             b"all" => carry_out(space, &effect(Target::All), report),
-            _ => Err(DecodeError::Impossible("a pause of something not known")),
+            other => Err(DecodeError::unknown("the pause of a", other)),
         }
     }
 }

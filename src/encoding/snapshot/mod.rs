@@ -166,4 +166,27 @@ mod tests {
             assert_eq!(space.types().len(), 1);
         }
     }
+
+    /// What was given up stays so through every file, with what it had; what was being put together has
+    /// nothing that could be saved.
+    #[test]
+    fn a_space_that_is_given_up_stays_so() {
+        use crate::encoding::effect_text::apply_text;
+        use crate::engine::report::Report;
+        let mut paused = crate::engine::space::Space::new();
+        apply_text(&mut paused, &[b"pause", b"type", b"x"], &mut Report::default()).unwrap();
+        let mut begun = crate::engine::space::Space::new();
+        take_chunk(&mut begun, b"H\x01\x01\0\0\0\0").unwrap();
+        take_chunk(&mut begun, b"T\x01\x01t\0\0\0\0\0").unwrap();
+        for (mut space, types) in [(paused, 1), (begun, 0)] {
+            space.give_up();
+            for _ in 0..2 {
+                assert!(space.partial());
+                assert_eq!(space.types().len(), types);
+                let mut loader = Loader::new();
+                save(&space, &mut |chunk| loader.chunk(chunk).unwrap());
+                space = *loader.finish().unwrap();
+            }
+        }
+    }
 }

@@ -85,14 +85,27 @@ pub struct WorkflowParts<'a> {
 }
 
 impl Space {
-    /// True while the space is being put together: nobody but `restore` may touch it.
+    /// True while the space is being put together, when nobody but `restore` may touch it, and for good
+    /// when something of it is missing.
     pub fn incomplete(&self) -> bool {
         self.restoring.is_some()
     }
 
-    /// True when the file that it came from ended, and was about a space that was not whole.
+    /// True when something is missing for good: the file that it came from was about a space that was not
+    /// whole, or it was given up.
     pub fn partial(&self) -> bool {
         self.restored && self.incomplete()
+    }
+
+    /// A change is missing, so nothing that comes after it means what it meant: the space stays as it is,
+    /// incomplete for good, through every file. One that was being put together has no state that could
+    /// be saved, and becomes empty.
+    pub fn give_up(&mut self) {
+        if self.incomplete() && !self.restored {
+            *self = Space::new();
+        }
+        self.restored = true;
+        self.restoring = Some(Box::new(Restoring { partial: true, ..Restoring::default() }));
     }
 
     /// True when anything was ever put into the space.
