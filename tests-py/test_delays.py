@@ -216,9 +216,10 @@ def test_what_is_due_together_is_claimed_in_the_order_of_the_space(server: Serve
 
 
 def test_waiting_workers_are_woken_in_order_of_arrival(server: Server, jobs: Space) -> None:
-    for i in range(8):
-        jobs.push(single(f"task {i}"), "AT", now_ms() + 400 - 20 * i)
     waiters = Queue(server).joins(8)
+    last = now_ms() + 1_000
+    for i in range(8):
+        jobs.push(single(f"task {i}"), "AT", last - 20 * i)
     server.wait_until(lambda: len(served(waiters)) == 8, what="all to be served")
     assert [waiter.names() for waiter in waiters] == [[f"task {i}"] for i in reversed(range(8))]
 

@@ -1,5 +1,6 @@
 """Commands as bytes: for tests that look at replies as they are sent, or send a great many."""
 
+import select
 import socket
 from collections.abc import Callable, Iterable
 
@@ -42,23 +43,21 @@ class Wire:
         end = b"$%d\r\n%b\r\n" % (len(marker), marker)
         out = memoryview(commands + encode("ECHO", marker))
         answer = bytearray()
-        self.socket.settimeout(0.02 if stuck else 60)
+        patience = 20 if stuck else 60_000
+        poll = select.poll()
         while not answer.endswith(end):
-            try:
-                if out:
-                    out = out[self.socket.send(out[: 1 << 16], socket.MSG_DONTWAIT) :]
-            except BlockingIOError:
-                pass
-            try:
-                # While there is more to send, look whether something came, but do not wait for it.
-                piece = self.socket.recv(1 << 20, socket.MSG_DONTWAIT if out else 0)
-            except BlockingIOError:
-                continue
-            except TimeoutError:
+            poll.register(self.socket, select.POLLIN | select.POLLOUT if out else select.POLLIN)
+            ready = dict(poll.poll(patience)).get(self.socket.fileno())
+            if ready is None:
                 if stuck is None:
-                    raise
+                    raise TimeoutError(f"nothing came after {bytes(answer[-200:])!r}")
                 stuck()
                 continue
+            if ready & select.POLLOUT:
+                out = out[self.socket.send(out[: 1 << 16]) :]
+            if not ready & ~select.POLLOUT:
+                continue
+            piece = self.socket.recv(1 << 20)
             if not piece:
                 raise ConnectionError(f"the server hung up after {bytes(answer[-200:])!r}")
             answer += piece
