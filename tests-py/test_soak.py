@@ -2,32 +2,27 @@
 
 A round pushes workflows of equal and of own shapes, works some off, fails and cancels some, lets clients
 wait and be served, unblocked, or vanish, saves, copies, and removes it all. `WF_SOAK=n` does n times as
-many rounds, each ten times as large.
+many rounds, each five times as large.
 """
 
 import json
-import os
 from collections.abc import Callable
 
 import pytest
 
 from blocked import Queue
+from remains import FACTOR, QUIET, used
 from servers import Server
 from space import Space
 from workflows import Document, chain, diamond, loose
 
-FACTOR = int(os.environ.get("WF_SOAK", "0"))
 ROUNDS = 8 * max(FACTOR, 1)
-WORKFLOWS = 20_000 if FACTOR else 2_000
+# As many as one WF.CLAIM hands out.
+WORKFLOWS = 10_000 if FACTOR else 2_000
 # Buffers that the module and the server keep are full after so many rounds.
 WARM = 3
 # What may be left of a round: hash tables shrink late, pages are filled differently.
 SPARE = 128 * 1024
-
-
-def used(server: Server) -> int:
-    memory = server.client().info("memory")
-    return memory["used_memory"] - memory["mem_clients_normal"]
 
 
 def document(number: int) -> Document:
@@ -79,9 +74,10 @@ def free(server: Server, key: str) -> None:
     server.wait_until(lambda: client.info("memory")["lazyfree_pending_objects"] == 0, what="freeing")
 
 
+@pytest.mark.timeout(120 * max(FACTOR, 1))
 @pytest.mark.parametrize("how", ["WF.DELETE", "DEL", "UNLINK", "FLUSHALL"])
 def test_what_goes_leaves_nothing_behind(fresh_server: Callable[..., Server], how: str) -> None:
-    server = fresh_server()
+    server = fresh_server(*QUIET)
     if not str(server.client().info("memory")["mem_allocator"]).startswith("jemalloc"):
         pytest.skip("this server counts memory differently")
     left: list[int] = []
@@ -100,5 +96,5 @@ def test_what_goes_leaves_nothing_behind(fresh_server: Callable[..., Server], ho
             space.client.execute_command(how, "soak", "copied")
         wait(server, space)
         free(server, "empty")
-        left.append(used(server))
+        left.append(used(server.client()))
     assert max(left[WARM:]) - left[WARM] <= SPARE, f"used_memory after each round: {left}"
