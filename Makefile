@@ -33,7 +33,7 @@ SERVER ?=
 UPDATE ?=
 CSV ?= target/bench.csv
 
-.PHONY: help deps build demo test test-on lint sim soak fuzz bench bench-full figures bench-peers bench-micro serve docs clean
+.PHONY: help deps build demo test test-on lint sim soak sanitize fuzz bench bench-full figures bench-peers bench-micro serve docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -67,7 +67,37 @@ sim: deps ## run the simulator for FOR seconds (60); SEED=n replays a run, STEPS
 	cargo test --locked --release --no-default-features --lib sim:: -- --nocapture
 
 soak: build ## the fault tests FACTOR (10) times as long, on every server, with counts; SEED=n repeats the choices of a run
-	@WF_SOAK=$(FACTOR) $(if $(SEED),WF_SEED=$(SEED)) $(PYTHON) -m pytest -n 2 tests-py/faults tests-py/test_soak.py $(PYTEST_ARGS)
+	@WF_SOAK=$(FACTOR) $(if $(SEED),WF_SEED=$(SEED)) $(PYTHON) -m pytest -n 2 tests-py/faults tests-py/test_soak*.py $(PYTEST_ARGS)
+
+# What `make sanitize` does to the module in a server: clients that wait and are killed, files and
+# payloads that are damaged, replicas, the AOF, scripts. Not what measures time or memory.
+SANITIZED := $(addprefix tests-py/,test_sanitizer.py test_arguments.py test_blocking.py test_blocking_keys.py \
+    test_cancel.py test_choice.py test_complete.py test_dead_letters.py test_delays.py test_delete.py test_events.py \
+    test_events_faults.py test_events_once.py test_fail.py test_flow.py test_golden.py test_graph.py test_growth.py \
+    test_hostile_arguments.py test_hostile_copies.py test_info_config.py test_leases.py test_list.py test_multi_lua.py \
+    test_notifications.py test_pause_release.py test_persistence.py test_recover.py test_registration.py \
+    test_replication.py test_retention.py test_retries.py test_retry.py test_signals.py test_signals_files.py \
+    test_space_config.py test_stats.py test_time_faults.py test_timeouts.py test_tracking.py test_wait.py test_wait_servers.py \
+    test_why.py test_workers.py test_soak_waiting.py test_soak_million.py \
+    test_hostile_payloads.py::test_many_bytes_changed_inserted_and_removed faults/test_faulty_workers.py \
+    faults/test_kill.py faults/test_permissions.py faults/test_replica_link.py faults/test_torn_aof.py) \
+    --deselect faults/test_faulty_workers.py::test_thousands_of_leases_that_end_in_one_moment
+
+# The compiler's switch is unstable, which RUSTC_BOOTSTRAP lets a stable one use. In a server the
+# runtime has to be there before the module, so that of gcc is preloaded. SIM_STEPS shortens the runs
+# of the simulator.
+sanitize: deps ## unit tests, simulator, kept fuzz inputs, and the module in Redis 7.0, under AddressSanitizer: ten minutes
+	@runtime=$$(realpath "$$(gcc -print-file-name=libasan.so)")
+	[ -e "$$runtime" ] || { echo "gcc's AddressSanitizer is missing: install libasan" >&2; exit 1; }
+	host=$$(rustc -vV | sed -n 's/^host: //p')
+	export RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Z sanitizer=address"
+	flags="--locked --target $$host --target-dir target/sanitize"
+	SIM_STEPS=40 cargo test -q $$flags --no-default-features --lib --test fuzz
+	cargo build -q $$flags --lib
+	unset RUSTC_BOOTSTRAP RUSTFLAGS
+	WF_SANITIZER=$$runtime WF_FUZZ_VECTORS=30000 REDIS_WORKFLOW_MODULE=$(CURDIR)/target/sanitize/$$host/debug/libredisworkflow.so \
+	$(PYTHON) -m pytest -n 2 --flavour redis-7.0 $(SANITIZED) $(PYTEST_ARGS)
+
 fuzz: deps ## hostile bytes for TIME seconds (60); TARGET=name, SEED=n; REPLAY=file runs what failed, KEEP=1 keeps the inputs
 	@export LLVM_PROFILE_FILE=/dev/null RUSTFLAGS="-C instrument-coverage --cfg fuzz_coverage"
 	cargo test -q --locked --no-default-features --test fuzz --target-dir target/fuzz -- \

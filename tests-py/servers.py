@@ -22,6 +22,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+import sanitizer
 from waiting import eventually
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,8 +157,10 @@ class Server:
         atexit.unregister(self.discard)
         self.close_clients()
         if self.alive():
-            self.kill9()
+            self._let_end() if sanitizer.RUNTIME else self.kill9()
+        found = sanitizer.reports(self.directory)
         shutil.rmtree(self.directory, ignore_errors=True)
+        assert not found, f"{self.flavour} ended, and this was found in it:\n{found}"
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -240,6 +243,8 @@ class Server:
         lines = self.log().splitlines()
         crash = CRASH.search("\n".join(ln for ln in lines if not any(words in ln for words in self._wanted_in_log)))
         assert crash is None, f"{self.flavour} logged '{crash.group()}':\n{self.log_tail(150)}"
+        found = sanitizer.reports(self.directory)
+        assert not found, f"this was found in {self.flavour}:\n{found}"
         if not self._ended_on_purpose:
             assert self.alive(), f"{self.flavour} ended by itself:\n{self.log_tail(150)}"
 
@@ -262,6 +267,7 @@ class Server:
             stderr=subprocess.STDOUT,
             # As any service: a file that may not grow is an error of the write, not a signal.
             restore_signals=False,
+            env=sanitizer.environment(self.directory),
         )
 
     def _answers(self) -> bool:
@@ -285,6 +291,11 @@ class Server:
         self.wait_until(
             lambda: not client.info("persistence").get("aof_buffer_length"), what="an AOF that has everything"
         )
+
+    def _let_end(self) -> None:
+        """Ends the process so that it looks for leaks."""
+        self.thaw()
+        self.stop()
 
     def _end(self, with_signal: signal.Signals) -> None:
         assert self._process is not None
