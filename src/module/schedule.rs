@@ -28,7 +28,7 @@ use super::key::{Mode, OwnedString, Target};
 use super::outcomes;
 use super::perform::{Conditions, on_space};
 use super::replicate::Unit;
-use super::server::{Ctx, TimerId, checked_time, live_time};
+use super::server::{Ctx, LONGEST_TIMER, TimerId, checked_time, live_time};
 use super::slots;
 use super::wake;
 use crate::commands::call::Value;
@@ -171,9 +171,11 @@ pub fn arm(ctx: &Ctx<'_>) {
         ctx.stop_timer(timer);
     }
     let now = live_time();
-    let timer = ctx.start_timer(next.since(now), on_timer);
+    // Too early is no harm: there is nothing to do then but to start the next one.
+    let delay = next.since(now).min(LONGEST_TIMER);
+    let timer = ctx.start_timer(delay, on_timer);
     let help = with_schedule(|schedule| {
-        schedule.timer = Some((timer, next));
+        schedule.timer = Some((timer, now.plus(delay)));
         let due = schedule.due_at_most(now, TURNS);
         let more = due.saturating_sub(1 + schedule.helping);
         schedule.helping += more;

@@ -21,6 +21,11 @@ pub struct Ctx<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct TimerId(raw::RedisModuleTimerID);
 
+/// How far ahead a timer may be, in milliseconds: half an hour. Redis 7.0 counts what is left of the next
+/// timer, once another one has fired, in microseconds of 32 bits: one that is due more than 35 minutes
+/// later has it run in circles, with a core to itself.
+pub const LONGEST_TIMER: u64 = 30 * 60 * 1_000;
+
 /// What the server says about itself and the caller.
 #[derive(Clone, Copy)]
 pub struct Flags(u32);
@@ -160,15 +165,17 @@ impl Ctx<'_> {
         unsafe { api!(RedisModule_NotifyKeyspaceEvent(self.raw(), class, name.as_ptr().cast(), key.raw())) };
     }
 
-    /// Calls `callback` once after `delay_ms`.
+    /// Calls `callback` once after `delay_ms`, at most [`LONGEST_TIMER`].
     pub fn start_timer(
         &self,
         delay_ms: u64,
         callback: unsafe extern "C" fn(*mut raw::RedisModuleCtx, *mut c_void),
     ) -> TimerId {
-        let delay = i64::try_from(delay_ms).unwrap_or(i64::MAX);
+        debug_assert!(delay_ms <= LONGEST_TIMER);
         // SAFETY: the context is valid; `callback` needs no data.
-        TimerId(unsafe { api!(RedisModule_CreateTimer(self.raw(), delay, Some(callback), ptr::null_mut())) })
+        TimerId(unsafe {
+            api!(RedisModule_CreateTimer(self.raw(), delay_ms as i64, Some(callback), ptr::null_mut()))
+        })
     }
 
     /// Stops a timer that has not fired. From inside its own callback this is not allowed.
