@@ -60,6 +60,8 @@ impl Bed {
             expire_from: Some(Millis(0)),
             replayed: false,
             may_block: false,
+            reads_at_once: usize::MAX,
+            prepared: None,
             waits: &|_, _| false,
             may_write: &|_| true,
             random: &mut random,

@@ -6,8 +6,12 @@ use super::carry_out;
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
 use super::token::Token;
 use crate::encoding::document;
+use crate::encoding::prepared::{Base, Prepared, Unread};
 use crate::engine::effect::{Add, Effect};
-use crate::engine::plan::grow;
+use crate::engine::limits::GROWTH_WEIGHT;
+use crate::engine::plan::{admit_grown, grow};
+use crate::engine::space::Space;
+use crate::engine::units::{Slot, TaskRef};
 use crate::engine::verdict::{Standing, is_wanted};
 
 #[linkme::distributed_slice(COMMANDS)]
@@ -64,28 +68,72 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     let token = Token::read(args.required()?)?;
     let text = args.required()?;
     args.end()?;
+    match call.prepared.take() {
+        Some(prepared) => {
+            let Some(task) = adds(call, &token)? else { return Ok(()) };
+            match call.space()? {
+                Some(space) if prepared.is_for(space, task.slot) => add_prepared(call, task, *prepared),
+                // The workflow is another by now.
+                _ => put_off_or_add(call, &token, text),
+            }
+        }
+        None => put_off_or_add(call, &token, text),
+    }
+}
+
+/// The task that adds others, or `None` when that is not for it to do any more and the reply says so.
+fn adds(call: &mut Call<'_>, token: &Token<'_>) -> Result<Option<TaskRef>, CommandError> {
+    let Some((space, out)) = call.space_mut()? else {
+        call.out.reply.int(-1);
+        return Ok(None);
+    };
+    match token.standing(space) {
+        Standing::Good(task) if is_wanted(space, task) => return Ok(Some(task)),
+        Standing::Unknown => out.reply.int(-1),
+        _ => out.reply.int(0),
+    }
+    Ok(None)
+}
+
+/// Reads the tasks and adds them, or lets them be read in the background.
+fn put_off_or_add(call: &mut Call<'_>, token: &Token<'_>, text: &[u8]) -> Result<(), CommandError> {
+    if let Some(space) = call.space()?
+        && let Standing::Good(task) = token.standing(space)
+        && call.puts_off(weight(space, task.slot, text))
+    {
+        let base = Box::new(Base::of(space, task.slot));
+        return call.put_off(1, Unread::Added(base));
+    }
     let settings = call.settings;
     let draft = document::read_added(text, settings).map_err(CommandError::Document)?;
     let now = call.now;
-    let Some((space, out)) = call.space_mut()? else {
-        call.out.reply.int(-1);
-        return Ok(());
-    };
-    let task = match token.standing(space) {
-        Standing::Good(task) if is_wanted(space, task) => task,
-        Standing::Unknown => {
-            out.reply.int(-1);
-            return Ok(());
-        }
-        _ => {
-            out.reply.int(0);
-            return Ok(());
-        }
-    };
+    let Some(task) = adds(call, token)? else { return Ok(()) };
+    let Some((space, out)) = call.space_mut()? else { return Ok(()) };
     let grown = grow(space, task.slot, &draft, settings);
     let (blueprint, new) = grown.map_err(|refusal| CommandError::Refused(refusal, Vec::new()))?;
     let payloads: Vec<&[u8]> = draft.tasks.iter().map(|task| task.payload.as_bytes()).collect();
-    let add = Add { now, task, blueprint, new: new.as_ref(), payloads: &payloads };
+    let add = Add { now, task, blueprint, new: new.as_ref(), payloads: &payloads, told: None };
+    carry_out(space, &Effect::Add(add), out);
+    out.reply.int(payloads.len() as i64);
+    Ok(())
+}
+
+/// What reading costs, in bytes of a document: the text and the workflow that is looked through.
+fn weight(space: &Space, slot: Slot, text: &[u8]) -> usize {
+    let shape = &space.workflow(slot).1.shape;
+    text.len() + GROWTH_WEIGHT * (shape.len() + shape.edges())
+}
+
+fn add_prepared(call: &mut Call<'_>, task: TaskRef, prepared: Prepared) -> Result<(), CommandError> {
+    let (now, settings) = (call.now, call.settings);
+    let (document, checked) = prepared.into_read().map_err(CommandError::Document)?;
+    let Some((space, out)) = call.space_mut()? else { return Ok(()) };
+    let payloads = document.payloads();
+    let sizes = payloads.iter().map(|payload| payload.len());
+    let grown = admit_grown(space, task.slot, checked, sizes, settings);
+    let (blueprint, new) = grown.map_err(|refusal| CommandError::Refused(refusal, Vec::new()))?;
+    let told = Some(document.told());
+    let add = Add { now, task, blueprint, new: new.as_ref(), payloads: &payloads, told };
     carry_out(space, &Effect::Add(add), out);
     out.reply.int(payloads.len() as i64);
     Ok(())

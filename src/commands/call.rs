@@ -10,6 +10,7 @@ use super::events::Journal;
 use super::reply::Reply;
 use super::wait::Wait;
 use crate::encoding::effect_text::EffectLog;
+use crate::encoding::prepared::{Prepared, Unread};
 use crate::engine::limits::Settings;
 use crate::engine::report::Report;
 use crate::engine::space::Space;
@@ -48,6 +49,10 @@ pub struct Call<'a> {
     pub replayed: bool,
     /// True when the caller is able to block the client.
     pub may_block: bool,
+    /// Documents of more bytes than these are read in the background where the client may be blocked.
+    pub reads_at_once: usize,
+    /// The document, when it was read before.
+    pub prepared: Option<Box<Prepared>>,
     /// Whether a client waits that could take a task of this type and priority.
     pub waits: &'a dyn Fn(&[u8], u32) -> bool,
     /// Whether the client may write to another key.
@@ -81,6 +86,17 @@ pub enum Block {
     Claim(Box<Claim>),
     /// `WF.WAIT ... BLOCK` found a workflow that has not ended.
     Wait(Box<Wait>),
+    /// The document is large: the same command is to be run again when it was read.
+    Read(Reading),
+}
+
+/// A document that is to be read in the background.
+#[derive(Debug)]
+pub struct Reading {
+    /// Its place among the arguments after the key.
+    pub argument: usize,
+    /// What it is.
+    pub unread: Unread,
 }
 
 impl Outcome {
@@ -110,6 +126,18 @@ pub struct Writing<'c> {
 }
 
 impl Call<'_> {
+    /// Whether a document that costs as much as one of so many bytes is to be read in the background.
+    pub fn puts_off(&self, bytes: usize) -> bool {
+        self.may_block && bytes > self.reads_at_once
+    }
+
+    /// Asks for that, unless the key holds something else.
+    pub fn put_off(&mut self, argument: usize, unread: Unread) -> Result<(), CommandError> {
+        self.check()?;
+        self.out.block = Some(Block::Read(Reading { argument, unread }));
+        Ok(())
+    }
+
     /// Refuses keys that hold no space, or one that is not whole.
     fn check(&self) -> Result<(), CommandError> {
         match &self.value {

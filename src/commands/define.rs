@@ -5,9 +5,12 @@ use super::call::{Call, CommandError};
 use super::carry_out;
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
 use crate::encoding::document;
-use crate::engine::effect::{Content, Define, Effect};
+use crate::encoding::prepared::Unread;
+use crate::engine::effect::{Content, Define, Effect, Told};
 use crate::engine::limits::MAX_NAME_BYTES;
-use crate::engine::plan::admit_definition;
+use crate::engine::plan::{Refusal, admit_checked_definition, admit_definition};
+use crate::engine::shape::Checked;
+use crate::engine::units::BlueprintId;
 
 #[linkme::distributed_slice(COMMANDS)]
 static DEFINE: Spec = Spec {
@@ -54,24 +57,67 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     if name.len() > MAX_NAME_BYTES {
         return Err(CommandError::TooLong("name", MAX_NAME_BYTES));
     }
-    let (now, settings) = (call.now, call.settings);
+    let settings = call.settings;
+    if let Some(prepared) = call.prepared.take() {
+        let (document, checked) = prepared.into_read().map_err(CommandError::Document)?;
+        let (space, _) = call.space_or_new()?;
+        let said = Said {
+            workflow: &document.name,
+            priority: document.priority,
+            timeout_ms: document.timeout_ms,
+            payloads: document.payloads(),
+            told: Some(document.told()),
+        };
+        let admitted = admit_checked_definition(space, name, checked, settings);
+        return take_in(call, name, admitted, &said);
+    }
+    if call.puts_off(text.len()) {
+        return call.put_off(1, Unread::Workflow);
+    }
     let draft = document::read(text, settings).map_err(CommandError::Document)?;
+    let (space, _) = call.space_or_new()?;
+    let said = Said {
+        workflow: draft.name.as_deref().unwrap_or_default().as_bytes(),
+        priority: draft.priority,
+        timeout_ms: draft.timeout_ms,
+        payloads: draft.tasks.iter().map(|task| task.payload.as_bytes()).collect(),
+        told: None,
+    };
+    let admitted = admit_definition(space, name, &draft, settings);
+    take_in(call, name, admitted, &said)
+}
+
+/// What a document says beside its shape.
+struct Said<'a> {
+    workflow: &'a [u8],
+    priority: Option<u32>,
+    timeout_ms: Option<u64>,
+    payloads: Vec<&'a [u8]>,
+    told: Option<Told<'a>>,
+}
+
+fn take_in(
+    call: &mut Call<'_>,
+    name: &[u8],
+    admitted: Result<(BlueprintId, Option<Checked>), Refusal>,
+    said: &Said<'_>,
+) -> Result<(), CommandError> {
+    let (blueprint, new) = admitted.map_err(|refusal| CommandError::Refused(refusal, Vec::new()))?;
+    let now = call.now;
     let (space, out) = call.space_or_new()?;
-    let (blueprint, new) = admit_definition(space, name, &draft, settings)
-        .map_err(|refusal| CommandError::Refused(refusal, Vec::new()))?;
-    let payloads: Vec<&[u8]> = draft.tasks.iter().map(|task| task.payload.as_bytes()).collect();
     let version = space.definitions().next_version(name);
     let define = Define {
         name,
         version,
         now,
-        priority: draft.priority,
-        timeout_ms: draft.timeout_ms,
+        priority: said.priority,
+        timeout_ms: said.timeout_ms,
         content: Content {
-            name: draft.name.as_deref().unwrap_or_default().as_bytes(),
+            name: said.workflow,
             blueprint,
             new: new.as_ref(),
-            payloads: &payloads,
+            payloads: &said.payloads,
+            told: said.told,
         },
     };
     carry_out(space, &Effect::Define(define), out);

@@ -6,9 +6,10 @@ use super::carry_out;
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
 use super::terms::{self, Options};
 use crate::encoding::document::{self, Filling};
-use crate::engine::effect::{Content, Effect, Push};
+use crate::encoding::prepared::{Prepared, Unread};
+use crate::engine::effect::{Content, Effect, Push, Told};
 use crate::engine::limits::Settings;
-use crate::engine::plan::{Admission, admit, admit_id};
+use crate::engine::plan::{Admission, admit, admit_checked, admit_id};
 use crate::engine::space::Space;
 use crate::engine::units::Millis;
 
@@ -59,12 +60,18 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     let text = args.required()?;
     let (now, settings) = (call.now, call.settings);
     let options = Options::read(args, now, settings)?;
+    if let Some(prepared) = call.prepared.take() {
+        return push_prepared(call, *prepared, &options);
+    }
+    if call.puts_off(text.len()) {
+        return call.put_off(0, Unread::Workflow);
+    }
     let id = options.id();
     if let Some(filling) = call.space()?.and_then(|space| familiar(space, text, settings)) {
         let (space, out) = call.space_or_new()?;
         let Some(id) = options.unless_it_exists(admit_id(space, id), out)? else { return Ok(()) };
         let admission = Admission { id, blueprint: filling.blueprint, new: None };
-        take_in(space, &admission, &filling, &options, now, out);
+        take_in(space, &admission, &filling, None, &options, now, out);
         return Ok(());
     }
     let draft = document::read(text, settings).map_err(CommandError::Document)?;
@@ -78,13 +85,30 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
         timeout_ms: draft.timeout_ms,
         payloads: draft.tasks.iter().map(|task| task.payload.as_bytes()).collect(),
     };
-    take_in(space, &admission, &filling, &options, now, out);
+    take_in(space, &admission, &filling, None, &options, now, out);
     // A shape that comes for the second time may come again, spelled alike.
     if admission.new.is_none()
         && let Some(form) = document::form_of(text, &draft, admission.blueprint)
     {
         space.keep_form(form);
     }
+    Ok(())
+}
+
+fn push_prepared(call: &mut Call<'_>, prepared: Prepared, options: &Options<'_>) -> Result<(), CommandError> {
+    let (now, settings) = (call.now, call.settings);
+    let (document, checked) = prepared.into_read().map_err(CommandError::Document)?;
+    let (space, out) = call.space_or_new()?;
+    let admitted = options.unless_it_exists(admit_checked(space, checked, options.id(), settings), out)?;
+    let Some(admission) = admitted else { return Ok(()) };
+    let filling = Filling {
+        blueprint: admission.blueprint,
+        name: &document.name,
+        priority: document.priority,
+        timeout_ms: document.timeout_ms,
+        payloads: document.payloads(),
+    };
+    take_in(space, &admission, &filling, Some(document.told()), options, now, out);
     Ok(())
 }
 
@@ -102,6 +126,7 @@ fn take_in(
     space: &mut Space,
     admission: &Admission<'_>,
     filling: &Filling<'_>,
+    told: Option<Told<'_>>,
     options: &Options<'_>,
     now: Millis,
     out: &mut Outcome,
@@ -113,6 +138,7 @@ fn take_in(
             blueprint: admission.blueprint,
             new: admission.new.as_ref(),
             payloads: &filling.payloads,
+            told,
         },
     };
     carry_out(space, &Effect::Push(push), out);

@@ -3,6 +3,7 @@
 //! | file | form |
 //! |---|---|
 //! | `document` | a workflow as JSON, written by people |
+//! | `prepared` | a document read and checked apart from its space, by another thread perhaps |
 //! | `effect_text` | effects as arguments of `WF.APPLY`, for replicas and the AOF |
 //! | `snapshot` | a whole space as chunks, for RDB files, DUMP and the rewritten AOF |
 //! | `bytes` | reading from untrusted bytes |
@@ -13,4 +14,5 @@ pub mod bytes;
 pub mod digest;
 pub mod document;
 pub mod effect_text;
+pub mod prepared;
 pub mod snapshot;

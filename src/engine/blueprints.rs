@@ -7,12 +7,13 @@ use super::draft::Draft;
 use super::forms::{Form, Forms};
 use super::limits::MAX_BLUEPRINT_ID;
 use super::options::TaskOptions;
-use super::shape::Shape;
+use super::shape::{Checked, Shape};
 use super::split_table::SplitTable;
 use super::types::Types;
 use super::units::{BlueprintId, TaskIndex, TypeId};
 use hashbrown::DefaultHashBuilder;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::LazyLock;
 
 /// One interned shape.
 #[derive(Clone, Debug)]
@@ -62,6 +63,20 @@ impl Blueprint {
     }
 }
 
+/// One for all spaces, so that what a shape hashes to is known before it is known where it goes. Random, so
+/// that nobody can choose shapes that hash alike.
+static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
+
+/// What a shape with types of these names hashes to, in this process.
+pub fn hash_of<'t>(shape: &Shape, type_name: impl Fn(usize) -> &'t [u8]) -> u64 {
+    let mut hasher = HASHER.build_hasher();
+    for (name, task) in shape.names().zip(shape.indexes()) {
+        let parents = shape.parents(task).map(|parent| shape.name(parent));
+        hash_task(&mut hasher, name, type_name(shape.type_of(task)), shape.options(task), parents);
+    }
+    hasher.finish()
+}
+
 /// Everything that is said of a task: shapes that differ in anything must hash differently, or
 /// workflows with a priority each would all lie in one chain.
 fn hash_task<'a>(
@@ -102,7 +117,6 @@ pub struct Blueprints {
     free: Vec<u32>,
     by_content: SplitTable<u32>,
     forms: Forms,
-    hasher: DefaultHashBuilder,
     heap_bytes: usize,
 }
 
@@ -117,9 +131,13 @@ impl Blueprints {
         self.by_content.is_empty()
     }
 
-    /// The blueprint with this content.
-    pub fn find(&self, shape: &Shape, types: &[TypeId], names: &Types) -> Option<BlueprintId> {
-        let hash = self.hash(shape, types, names);
+    /// The blueprint with this content, whose types the space has under these ids.
+    pub fn find(&self, checked: &Checked, types: &[TypeId]) -> Option<BlueprintId> {
+        self.find_hashed(checked.hash, &checked.shape, types)
+    }
+
+    /// The same, of a shape that hashes so.
+    pub fn find_hashed(&self, hash: u64, shape: &Shape, types: &[TypeId]) -> Option<BlueprintId> {
         let same = |&id: &u32| {
             let blueprint = self.get(BlueprintId(id));
             blueprint.hash == hash && *blueprint.types == *types && blueprint.shape == *shape
@@ -131,7 +149,7 @@ impl Blueprints {
     /// word what the blueprint holds, parents in the same order and no children. Such a draft needs
     /// no checking and no shape of its own, which halves the cost of a push.
     pub fn recognise(&self, draft: &Draft<'_>, names: &Types) -> Option<BlueprintId> {
-        let mut hasher = self.hasher.build_hasher();
+        let mut hasher = HASHER.build_hasher();
         for task in &draft.tasks {
             let parents = task.parents.iter().map(|parent| parent.as_bytes());
             hash_task(&mut hasher, task.name.as_bytes(), task.type_name.as_bytes(), task.options, parents);
@@ -142,16 +160,6 @@ impl Blueprints {
             blueprint.hash == hash && blueprint.is_word_for_word(draft, names)
         };
         self.by_content.find(hash, same).map(|&id| BlueprintId(id))
-    }
-
-    fn hash(&self, shape: &Shape, types: &[TypeId], names: &Types) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        for (name, task) in shape.names().zip(shape.indexes()) {
-            let type_name = &names.at(types[shape.type_of(task)]).name;
-            let parents = shape.parents(task).map(|parent| shape.name(parent));
-            hash_task(&mut hasher, name, type_name, shape.options(task), parents);
-        }
-        hasher.finish()
     }
 
     /// An id that is not in use; `None` when there is none left.
@@ -191,22 +199,14 @@ impl Blueprints {
     }
 
     /// Adds a blueprint nobody uses yet under an id that is vacant and at most
-    /// [`MAX_BLUEPRINT_ID`].
-    pub fn insert(
-        &mut self,
-        id: BlueprintId,
-        shape: Shape,
-        types: Box<[TypeId]>,
-        name: &[u8],
-        names: &Types,
-    ) {
+    /// [`MAX_BLUEPRINT_ID`]. `hash` is what [`hash_of`] says of it.
+    pub fn insert(&mut self, id: BlueprintId, shape: Shape, types: Box<[TypeId]>, name: &[u8], hash: u64) {
         debug_assert!(!self.contains(id) && id.0 <= MAX_BLUEPRINT_ID);
         let (number, place) = (id.0 as usize / PAGE, id.0 as usize % PAGE);
         if self.pages.len() <= number {
             self.pages.resize_with(number + 1, || None);
         }
         self.next = self.next.max(id.0 + 1);
-        let hash = self.hash(&shape, &types, names);
         let blueprint = Box::new(Blueprint { shape, types, name: name.into(), hash, uses: 0 });
         self.heap_bytes += blueprint.heap_bytes();
         let page = self.pages[number].get_or_insert_with(|| Box::new([const { None }; PAGE]));
@@ -271,7 +271,7 @@ impl Blueprints {
         }
         self.free.push(id.0);
         if self.by_content.is_empty() {
-            *self = Blueprints { hasher: self.hasher.clone(), ..Blueprints::default() };
+            *self = Blueprints::default();
         }
     }
 
@@ -321,8 +321,8 @@ mod tests {
         let mut blueprints = Blueprints::default();
         for (id, draft) in drafts.iter().enumerate() {
             assert_eq!(blueprints.recognise(draft, &types), None);
-            let shape = Shape::check(draft, &Settings::default()).unwrap().shape;
-            blueprints.insert(BlueprintId(id as u32), shape, [type_id].into(), b"", &types);
+            let Checked { shape, hash, .. } = Shape::check(draft, &Settings::default()).unwrap();
+            blueprints.insert(BlueprintId(id as u32), shape, [type_id].into(), b"", hash);
         }
         let mut hashes: Vec<u64> = blueprints.iter().map(|(_, blueprint)| blueprint.hash).collect();
         hashes.sort_unstable();
@@ -340,8 +340,8 @@ mod tests {
         let mut blueprints = Blueprints::default();
         for (id, priority) in [(0, 1), (2, 2), (5, 3)] {
             let draft = draft(Some(priority), [&[], &[], &[]]);
-            let shape = Shape::check(&draft, &Settings::default()).unwrap().shape;
-            blueprints.insert(BlueprintId(id), shape, [type_id].into(), b"", &types);
+            let Checked { shape, hash, .. } = Shape::check(&draft, &Settings::default()).unwrap();
+            blueprints.insert(BlueprintId(id), shape, [type_id].into(), b"", hash);
         }
         blueprints.find_vacant();
         assert_eq!(blueprints.vacant(), Some(BlueprintId(4)));

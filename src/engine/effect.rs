@@ -216,6 +216,15 @@ pub struct Terms<'a> {
     pub input: Option<&'a [u8]>,
 }
 
+/// What an effect says of a shape and of payloads, when somebody has written it down before.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// The shape, as if it were new.
+    pub shape: &'a [u8],
+    /// The payloads.
+    pub payloads: &'a [u8],
+}
+
 /// What a document comes to.
 #[derive(Clone, Copy, Debug)]
 pub struct Content<'a> {
@@ -227,6 +236,8 @@ pub struct Content<'a> {
     pub new: Option<&'a Checked>,
     /// The payload of each task.
     pub payloads: &'a [&'a [u8]],
+    /// The same as an effect says it, where that is known.
+    pub told: Option<Told<'a>>,
 }
 
 /// A workflow that comes in.
@@ -268,6 +279,8 @@ pub struct Add<'a> {
     pub new: Option<&'a Checked>,
     /// The payload of each added task.
     pub payloads: &'a [&'a [u8]],
+    /// The same as an effect says it, where that is known.
+    pub told: Option<Told<'a>>,
 }
 
 /// Tasks leased to one worker at one time.

@@ -233,7 +233,7 @@ fn blueprint_fits<'a>(
     if space.types.len() + added > MAX_TYPES {
         return Err(Impossible("more types than there is room for"));
     }
-    if added == 0 && space.blueprints.find(&new.shape, &known, &space.types).is_some() {
+    if added == 0 && space.blueprints.find(new, &known).is_some() {
         return Err(Impossible("a shape that is there already"));
     }
     Ok(&new.shape)

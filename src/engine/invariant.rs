@@ -6,7 +6,7 @@
 use super::agenda::deadline_key;
 use super::apply::open_parents;
 use super::archive::Archive;
-use super::blueprints::Blueprint;
+use super::blueprints::{Blueprint, hash_of};
 use super::extras::Extra;
 use super::fresh::{Fresh, LastFresh};
 use super::keys;
@@ -435,10 +435,9 @@ impl Expected {
                 "{id:?} is not used {} times",
                 blueprint.uses()
             );
-            ensure!(
-                space.blueprints.find(&blueprint.shape, &blueprint.types, &space.types) == Some(id),
-                "{id:?} is there twice"
-            );
+            let (shape, types) = (&blueprint.shape, &blueprint.types);
+            let hash = hash_of(shape, |place| &space.types.at(types[place]).name);
+            ensure!(space.blueprints.find_hashed(hash, shape, types) == Some(id), "{id:?} is there twice");
         }
         ensure!(space.ids.len() == space.workflows.len(), "ids are not the workflows");
         ensure!(space.notes.len() == self.notes, "a note is there that nothing marks");

@@ -71,6 +71,11 @@ pub const SWEEP_BATCH: usize = 1_000;
 /// The most that a file may say was counted: a million a second for nine years. Counting on, and adding
 /// counts up, stays far from any overflow.
 pub const MAX_COUNTED: u64 = 1 << 48;
+/// Bytes of a document that is read while everybody else waits: about 2 ms of work. What is longer is read
+/// in the background, where the client can wait for it.
+pub const READ_AT_ONCE: usize = 128 * 1024;
+/// What one task or edge of a workflow costs when tasks are added to it, in bytes of a document.
+pub const GROWTH_WEIGHT: usize = 16;
 /// Tasks that WF.WHY shows of a workflow.
 pub const MAX_SHOWN_TASKS: usize = 16;
 /// Open parents that WF.WHY shows of a task.

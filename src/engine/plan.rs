@@ -60,6 +60,18 @@ pub fn admit<'a>(
     Ok(Admission { id, blueprint, new })
 }
 
+/// Whether a draft that was checked may come in, and as what.
+pub fn admit_checked<'a>(
+    space: &Space,
+    checked: Result<Checked, Invalid>,
+    id: Option<Id<'a>>,
+    settings: &Settings,
+) -> Result<Admission<'a>, Refusal> {
+    let id = admit_id(space, id)?;
+    let (blueprint, new) = house(space, checked.map_err(Refusal::Invalid)?, settings)?;
+    Ok(Admission { id, blueprint, new })
+}
+
 /// Whether a draft may become a definition of that name, and as what.
 pub fn admit_definition(
     space: &Space,
@@ -68,6 +80,17 @@ pub fn admit_definition(
     settings: &Settings,
 ) -> Result<(BlueprintId, Option<Checked>), Refusal> {
     let admitted = admit_shape(space, draft, settings)?;
+    if space.definitions.has_room_for(name) { Ok(admitted) } else { Err(Refusal::NoDefinitionLeft) }
+}
+
+/// The same of a draft that was checked.
+pub fn admit_checked_definition(
+    space: &Space,
+    name: &[u8],
+    checked: Result<Checked, Invalid>,
+    settings: &Settings,
+) -> Result<(BlueprintId, Option<Checked>), Refusal> {
+    let admitted = house(space, checked.map_err(Refusal::Invalid)?, settings)?;
     if space.definitions.has_room_for(name) { Ok(admitted) } else { Err(Refusal::NoDefinitionLeft) }
 }
 
@@ -96,7 +119,7 @@ fn house(
 ) -> Result<(BlueprintId, Option<Checked>), Refusal> {
     let types: Option<Vec<TypeId>> = checked.types.iter().map(|name| space.type_id(name)).collect();
     if let Some(types) = &types
-        && let Some(blueprint) = space.blueprints.find(&checked.shape, types, &space.types)
+        && let Some(blueprint) = space.blueprints.find(&checked, types)
     {
         return Ok((blueprint, None));
     }
@@ -119,9 +142,22 @@ pub fn grow(
     let (workflow, blueprint) = space.workflow(slot);
     let shape = &blueprint.shape;
     let waits = |task| workflow.task_state(task) == TaskState::Waiting;
-    let checked = shape.grow(&space.types_of(slot), draft, settings, waits).map_err(Refusal::Invalid)?;
+    let checked = shape.grow(&space.types_of(slot), draft, settings, waits);
     let added = draft.tasks.iter().map(|task| task.payload.len());
-    let payloads: usize = workflow.payloads(shape).map(<[u8]>::len).chain(added).sum();
+    admit_grown(space, slot, checked, added, settings)
+}
+
+/// The same when the workflow was looked at before: what the tasks came to, and the bytes of each payload.
+pub fn admit_grown(
+    space: &Space,
+    slot: Slot,
+    checked: Result<Checked, Invalid>,
+    added: impl Iterator<Item = usize>,
+    settings: &Settings,
+) -> Result<(BlueprintId, Option<Checked>), Refusal> {
+    let checked = checked.map_err(Refusal::Invalid)?;
+    let (workflow, blueprint) = space.workflow(slot);
+    let payloads: usize = workflow.payloads(&blueprint.shape).map(<[u8]>::len).chain(added).sum();
     if payloads > MAX_PAYLOADS_BYTES {
         return Err(Refusal::Invalid(Invalid::PayloadsTooLong));
     }

@@ -73,7 +73,7 @@ pub unsafe fn block(
 
 /// A name in the slot of `key` that nobody uses. `None` for keys with a `}` and no hash tag, which
 /// have no such name; their waiters are blocked on the key itself.
-fn stand_in(key: &[u8]) -> Option<Vec<u8>> {
+pub fn stand_in(key: &[u8]) -> Option<Vec<u8>> {
     const SUFFIX: &[u8] = b"\0 waits for tasks";
     let tag = key.iter().position(|&byte| byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];

@@ -12,6 +12,7 @@ use super::blocking;
 use super::eviction;
 use super::grace;
 use super::key::{Holds, KeyName, Mode, OpenKey, Target};
+use super::reading;
 use super::schedule;
 use super::server::{Ctx, live_time};
 use super::settings;
@@ -53,6 +54,7 @@ unsafe extern "C" fn on_event(
         raw::REDISMODULE_EVENT_CRON_LOOP => {
             schedule::cron(&ctx);
             awaiting::cron(&ctx);
+            reading::cron(&ctx);
         }
         raw::REDISMODULE_EVENT_LOADING if subevent == raw::REDISMODULE_SUBEVENT_LOADING_ENDED => {
             loaded(&ctx);

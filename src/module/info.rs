@@ -9,6 +9,7 @@ use super::api::{OK, api};
 use super::awaiting;
 use super::blocking;
 use super::eviction;
+use super::reading;
 use super::server::Ctx;
 use super::value::GAUGES;
 use crate::engine::state::{TaskState, WORKFLOW_WORDS};
@@ -76,6 +77,8 @@ unsafe extern "C" fn section(to: *mut raw::RedisModuleInfoCtx, _for_crash_report
     gauge("definitions", &GAUGES.definitions);
     field("waiting_clients", blocking::count());
     field("awaiting_clients", awaiting::count());
+    field("documents_waiting", reading::count());
+    field("documents_waiting_bytes", reading::bytes());
     gauge("effects_applied", &COUNTERS.applied);
     gauge("leases_expired", &COUNTERS.expired);
     gauge("attempts_timed_out", &COUNTERS.timed_out);

@@ -14,6 +14,8 @@
 //! | `stream` | what happened, appended to the stream of a space that has one |
 //! | `blocking`, `wake` | clients that wait for tasks, and who gets the next one |
 //! | `awaiting` | clients that wait for workflows to end |
+//! | `reader`, `reading` | a thread that reads large documents, and the clients that wait for it |
+//! | `refusal` | whether the server takes work now, asked where no command is at hand |
 //! | `schedule`, `events` | what happens without a command: due leases, changes of role and key |
 //! | `slots` | slots of a cluster that are on their way here, in which no time passes yet |
 //! | `outcomes`, `nonce`, `grace`, `eviction` | small state of the whole server |
@@ -23,8 +25,9 @@
 //!
 //! Threads. The server runs all of this under its global lock, not always on one thread (another
 //! module may call from its own), so state of the module lives in `Mutex`es and atomics and not
-//! in thread-locals. No lock is held while calling into the server: it may call back. Only
-//! `value::SpaceValue` is ever dropped outside that lock, on the server's lazy-free thread.
+//! in thread-locals. No lock is held while calling into the server: it may call back. Outside of
+//! the global lock run only the drop of `value::SpaceValue`, on the server's lazy-free thread, and
+//! `reader`, which turns bytes into values on a thread of its own.
 //!
 //! The bindings are the raw ones of the crate `redis-module`. Its wrappers are not used: several
 //! abort the server on a NUL byte in user data, and its entry point does not load into Redis 7.0.
@@ -48,6 +51,9 @@ mod nonce;
 mod outcomes;
 mod panic;
 mod perform;
+mod reader;
+mod reading;
+mod refusal;
 mod register;
 mod replicate;
 mod schedule;

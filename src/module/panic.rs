@@ -1,13 +1,26 @@
 //! Last words. A panic ends the server: state may be half changed and must not be served or
-//! saved. The hook leaves the place and the message in the server's log before that.
+//! saved, not even by what would run while the stack unwinds. The hook leaves the place and the message
+//! in the server's log before that. Only the thread that reads documents has no state in its hands: see
+//! `reader`.
 
 use std::panic::PanicHookInfo;
 
+use super::reader;
 use super::server::{Level, log_anywhere};
 
 /// Installs the hook.
 pub fn install() {
-    std::panic::set_hook(Box::new(|info| log_anywhere(Level::Warning, &words(info))));
+    std::panic::set_hook(Box::new(|info| {
+        let reads = reader::is_here();
+        let ending = match reads {
+            true => "The document is refused.",
+            false => "The server stops here to keep the data on disk intact.",
+        };
+        log_anywhere(Level::Warning, &format!("{} {ending}", words(info)));
+        if !reads {
+            std::process::abort();
+        }
+    }));
 }
 
 fn words(info: &PanicHookInfo<'_>) -> String {
@@ -21,5 +34,5 @@ fn words(info: &PanicHookInfo<'_>) -> String {
         (None, Some(text)) => text.as_str(),
         (None, None) => "no message",
     };
-    format!("panic at {place}: {message}. The server stops here to keep the data on disk intact.")
+    format!("panic at {place}: {message}.")
 }

@@ -20,6 +20,8 @@ use super::info::COUNTERS;
 use super::key::{Holds, KeyName, Mode, OpenKey, Target};
 use super::nonce;
 use super::outcomes;
+use super::reader;
+use super::reading;
 use super::replicate::{Unit, replicate};
 use super::schedule;
 use super::server::{Ctx, command_time};
@@ -30,6 +32,7 @@ use super::wake;
 use crate::commands::call::{Block, Call, CommandError, Outcome, Value};
 use crate::commands::spec::{Access, Spec};
 use crate::commands::sweep;
+use crate::engine::limits::READ_AT_ONCE;
 use crate::engine::units::Millis;
 
 /// Under which conditions something runs on a space.
@@ -49,7 +52,7 @@ pub struct Conditions<'a> {
 }
 
 /// Runs a command for the client that sent it.
-pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
+pub fn command(ctx: &Ctx<'_>, spec: &'static Spec, argv: &[KeyName<'_>]) {
     let fits = match usize::try_from(spec.arity) {
         Ok(exactly) => argv.len() == exactly,
         Err(_) => argv.len() >= spec.arity.unsigned_abs() as usize,
@@ -83,11 +86,19 @@ pub fn command(ctx: &Ctx<'_>, spec: &Spec, argv: &[KeyName<'_>]) {
         schedule::serve_those_before(ctx, &target);
     }
     let mut out = outcomes::borrow();
-    match on_space(ctx, &target, &conditions, &mut out, spec.run) {
+    let mut result = on_space(ctx, &target, &conditions, &mut out, spec.run);
+    // Without a thread a large document is read at once.
+    if matches!(out.block, Some(Block::Read(_))) && !reader::is_there() {
+        out.clear();
+        let at_once = Conditions { may_block: false, ..conditions };
+        result = on_space(ctx, &target, &at_once, &mut out, spec.run);
+    }
+    match result {
         Err(error) => answer::error(ctx, &error),
         Ok(()) => match out.block.take() {
             Some(Block::Claim(claim)) => blocking::block(ctx, &target, spec, &argv[0], claim),
             Some(Block::Wait(wait)) => awaiting::block(ctx, &target, spec, &argv[0], wait),
+            Some(Block::Read(reading)) => reading::block(ctx, &target, spec, argv, reading),
             None => answer::reply(ctx, &out.reply),
         },
     }
@@ -127,6 +138,8 @@ pub fn on_space<R>(
         expire_from: conditions.expire_from,
         replayed: conditions.replayed,
         may_block: conditions.may_block,
+        reads_at_once: READ_AT_ONCE,
+        prepared: None,
         waits: &|task_type, priority| blocking::oldest(target.place(), task_type, priority).is_some(),
         may_write: &|key| stream::may_write(ctx, key),
         random: &mut nonce::draw,

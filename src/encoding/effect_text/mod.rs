@@ -47,7 +47,7 @@ mod read;
 mod write;
 
 pub use read::{apply_text, retell};
-pub use write::{EffectLog, write_shape};
+pub use write::{EffectLog, write_payloads, write_shape};
 
 use crate::engine::units::Nonce;
 use std::borrow::Cow;

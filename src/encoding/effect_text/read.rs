@@ -293,7 +293,13 @@ impl<'a> Args<'a> {
         let shape = self.next()?;
         let new = if is_new { Some(read_shape(shape)?) } else { None };
         let payloads = self.payloads()?;
-        then(Content { name, blueprint: BlueprintId(blueprint), new: new.as_ref(), payloads: &payloads })
+        then(Content {
+            name,
+            blueprint: BlueprintId(blueprint),
+            new: new.as_ref(),
+            payloads: &payloads,
+            told: None,
+        })
     }
 
     fn number_or_none(&mut self) -> Result<Option<u64>, DecodeError> {
@@ -311,8 +317,8 @@ impl<'a> Args<'a> {
         let shape = self.next()?;
         let new = if shape.is_empty() { None } else { Some(read_grown(space, task.slot, shape)?) };
         let payloads = self.payloads()?;
-        let add =
-            Add { now, task, blueprint: BlueprintId(blueprint), new: new.as_ref(), payloads: &payloads };
+        let blueprint = BlueprintId(blueprint);
+        let add = Add { now, task, blueprint, new: new.as_ref(), payloads: &payloads, told: None };
         carry_out(space, &Effect::Add(add), report)
     }
 

@@ -2,12 +2,15 @@
 
 use super::{escape, write_nonce};
 use crate::engine::edge::On;
-use crate::engine::effect::{Add, Cause, Content, Define, Effect, Lease, Push, SignalEnd, Target, Terms};
+use crate::engine::effect::{
+    Add, Cause, Content, Define, Effect, Lease, Push, SignalEnd, Target, Terms, Told,
+};
 use crate::engine::ids::{Id, write_integer};
 use crate::engine::options::{Backoff, TaskOptions};
-use crate::engine::shape::Shape;
+use crate::engine::shape::{Checked, Shape};
 use crate::engine::space::Space;
 use crate::engine::units::{Millis, TaskIndex, TaskRef};
+use std::ops::Range;
 
 /// The arguments of one `WF.APPLY` after the key, in one buffer that is reused.
 #[derive(Debug, Default)]
@@ -220,12 +223,22 @@ impl EffectLog {
     fn content(&mut self, space: &Space, content: &Content<'_>) {
         self.number_arg(u64::from(content.blueprint.0));
         debug_assert!(content.new.is_some() || space.blueprints().contains(content.blueprint));
-        self.arg_with(|bytes| {
-            if let Some(new) = content.new {
-                write_shape(&new.shape, 0, |task| &new.types[new.shape.type_of(task)], bytes);
+        self.tasks(content.new, 0, content.payloads, content.told);
+    }
+
+    /// A shape from the `first` task on, if it is new, and payloads.
+    fn tasks(&mut self, new: Option<&Checked>, first: usize, payloads: &[&[u8]], told: Option<Told<'_>>) {
+        self.arg_with(|bytes| match (new, told) {
+            (None, _) => {}
+            (Some(_), Some(told)) => bytes.extend_from_slice(told.shape),
+            (Some(new), None) => {
+                write_shape(&new.shape, first, |task| &new.types[new.shape.type_of(task)], bytes);
             }
         });
-        self.payloads(content.payloads);
+        self.arg_with(|bytes| match told {
+            Some(told) => bytes.extend_from_slice(told.payloads),
+            None => write_payloads(payloads.iter().copied(), bytes, |_| {}),
+        });
     }
 
     fn add(&mut self, space: &Space, add: &Add<'_>) {
@@ -236,22 +249,7 @@ impl EffectLog {
         self.seal_last();
         self.number_arg(u64::from(add.blueprint.0));
         let first = space.workflow(add.task.slot).1.shape.len();
-        self.arg_with(|bytes| {
-            if let Some(new) = add.new {
-                write_shape(&new.shape, first, |task| &new.types[new.shape.type_of(task)], bytes);
-            }
-        });
-        self.payloads(add.payloads);
-    }
-
-    fn payloads(&mut self, payloads: &[&[u8]]) {
-        self.arg_with(|bytes| {
-            for payload in payloads {
-                write_integer(payload.len() as u64, bytes);
-                bytes.push(b':');
-                bytes.extend_from_slice(payload);
-            }
-        });
+        self.tasks(add.new, first, add.payloads, add.told);
     }
 
     fn define(&mut self, space: &Space, define: &Define<'_>) {
@@ -402,6 +400,22 @@ fn retry_word(cause: Cause) -> &'static str {
     match cause {
         Cause::TimedOut => "retry-timeout",
         Cause::Reported | Cause::Expired | Cause::Recovered => "retry",
+    }
+}
+
+/// Payloads, each with its length in front, and for each the place where it stands.
+pub fn write_payloads<'p>(
+    payloads: impl Iterator<Item = &'p [u8]>,
+    out: &mut Vec<u8>,
+    mut at: impl FnMut(Range<u32>),
+) {
+    let start = out.len();
+    for payload in payloads {
+        write_integer(payload.len() as u64, out);
+        out.push(b':');
+        let from = (out.len() - start) as u32;
+        at(from..from + payload.len() as u32);
+        out.extend_from_slice(payload);
     }
 }
 

@@ -15,7 +15,7 @@ use crate::engine::workflow::{Parts, Payloads, Workflow};
 pub(super) fn use_blueprint(space: &mut Space, id: BlueprintId, new: Option<&Checked>, name: &[u8]) {
     if let Some(new) = new {
         let types: Box<[TypeId]> = new.types.iter().map(|name| space.types.intern(name)).collect();
-        space.blueprints.insert(id, new.shape.clone(), types, name, &space.types);
+        space.blueprints.insert(id, new.shape.clone(), types, name, new.hash);
     }
     space.blueprints.retain(id);
 }

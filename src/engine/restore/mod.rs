@@ -7,6 +7,7 @@
 mod rare;
 
 use crate::engine::archive::Finished;
+use crate::engine::blueprints::hash_of;
 use crate::engine::fresh::LastFresh;
 use crate::engine::histogram::Histogram;
 use crate::engine::ids::Id;
@@ -206,7 +207,8 @@ impl Space {
         if name.len() > MAX_NAME_BYTES {
             return Err(Impossible("a name that is too long"));
         }
-        self.blueprints.insert(id, shape, types.into(), name, &self.types);
+        let hash = hash_of(&shape, |place| &self.types.at(types[place]).name);
+        self.blueprints.insert(id, shape, types.into(), name, hash);
         Ok(())
     }
 

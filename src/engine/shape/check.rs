@@ -1,6 +1,7 @@
 //! From drafts and files to shapes: everything that must be true of a DAG.
 
 use super::{Flow, Shape};
+use crate::engine::blueprints::hash_of;
 use crate::engine::draft::{Draft, Invalid};
 use crate::engine::edge::On;
 use crate::engine::limits::{MAX_EDGES, MAX_NAME_BYTES, MAX_PAYLOADS_BYTES, MAX_TASKS, Settings};
@@ -17,6 +18,8 @@ pub struct Checked {
     pub shape: Shape,
     /// Its distinct types in order of first use.
     pub types: Vec<Box<[u8]>>,
+    /// What [`hash_of`] says of it.
+    pub hash: u64,
 }
 
 impl Checked {
@@ -26,7 +29,8 @@ impl Checked {
             let name = |&task: &TaskIndex| String::from_utf8_lossy(shape.name(task)).into_owned();
             return Err(Invalid::Cycle { tasks: cycle.iter().map(name).collect() });
         }
-        Ok(Checked { shape, types: types.iter().map(|&name| name.into()).collect() })
+        let hash = hash_of(&shape, |place| types[place]);
+        Ok(Checked { shape, types: types.iter().map(|&name| name.into()).collect(), hash })
     }
 }
 
