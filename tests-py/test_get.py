@@ -2,10 +2,14 @@
 
 import json
 import time
+from typing import Any
 
+import pytest
+
+from refusals import refused
 from servers import Server
 from space import Space
-from workflows import chain, diamond
+from workflows import chain, diamond, loose
 
 FIELDS = {"id", "name", "state", "paused", "priority", "created", "finished", "size", "counts"}
 TASK_FIELDS = {"name", "type", "state", "attempts", "worker", "ready", "started", "finished", "error", "result"}
@@ -34,6 +38,50 @@ def test_the_fields_of_a_workflow(jobs: Space) -> None:
     assert got["finished"] is None
     assert got["size"] == 4
     assert {state: n for state, n in got["counts"].items() if n} == {"ready": 1, "waiting": 3}
+
+
+def test_tasks_come_in_pages(jobs: Space) -> None:
+    jobs.push(loose(7), "ID", "w")
+    names = [task["name"] for task in jobs.get("w", "TASKS")["tasks"]]
+    assert len(names) == 7 and "next" not in jobs.get("w", "TASKS")
+    found, place, pages = [], 0, 0
+    while place is not None:
+        page = jobs.get("w", "TASKS", "FROM", place, "COUNT", 3)
+        found += [task["name"] for task in page["tasks"]]
+        place, pages = page.get("next"), pages + 1
+    assert (found, pages) == (names, 3)
+    assert "next" not in jobs.get("w", "tasks", "count", 7)
+    assert [task["name"] for task in jobs.get("w", "TASKS", "FROM", 6)["tasks"]] == names[6:]
+    assert jobs.get("w", "TASKS", "FROM", 7)["tasks"] == jobs.get("w", "TASKS", "FROM", 1_048_575)["tasks"] == []
+
+
+def test_a_page_has_at_most_max_count_tasks(jobs: Space) -> None:
+    jobs.client.config_set("workflow.max-count", 4)
+    jobs.push(loose(5), "ID", "w")
+    first = jobs.get("w", "TASKS")
+    assert (len(first["tasks"]), first["next"]) == (4, 4)
+    jobs.push(loose(4), "ID", "all")
+    assert "next" not in jobs.get("all", "TASKS")
+    with refused("ERR", "COUNT", "1 to 4"):
+        jobs.get("w", "TASKS", "COUNT", 5)
+
+
+@pytest.mark.parametrize(
+    "options,word",
+    [
+        (["FROM", 1, "TASKS"], "FROM"),
+        (["TASKS", "FROM"], "FROM"),
+        (["TASKS", "FROM", -1], "FROM"),
+        (["TASKS", "FROM", 1_048_576], "FROM"),
+        (["TASKS", "COUNT", 0], "COUNT"),
+        (["TASKS", "COUNT", 1, "COUNT", 1], "COUNT"),
+        (["TASKS", "FROM", "x"], "FROM"),
+    ],
+)
+def test_pages_that_are_none(jobs: Space, options: list[Any], word: str) -> None:
+    jobs.push(chain(2), "ID", "w")
+    with refused("ERR", word):
+        jobs.get("w", *options)
 
 
 def test_the_fields_of_a_task_while_it_moves(jobs: Space) -> None:

@@ -123,6 +123,27 @@ def test_a_replica_draws_the_same(fresh_server: Callable[..., Server]) -> None:
         assert graph(Space(replica.client(), "jobs"), wid, language) == graph(jobs, wid, language)
 
 
+@pytest.mark.parametrize("language", [[], ["MERMAID"]])
+def test_what_nobody_could_look_at_is_not_drawn(jobs: Space, language: list[str]) -> None:
+    jobs.client.config_set("workflow.max-count", 4)
+    jobs.push(chain(4), "ID", "drawn")
+    assert graph(jobs, "drawn", *language)
+    jobs.push(chain(5), "ID", "long")
+    with refused("LIMIT", "5 tasks", "4", "max-count"):
+        graph(jobs, "long", *language)
+
+
+def test_a_drawing_has_ten_edges_a_task_at_most(jobs: Space) -> None:
+    tasks = [task(f"a{place}") for place in range(11)]
+    jobs.push(workflow(*tasks, *(task(f"b{n}", [one["name"] for one in tasks]) for n in range(11))), "ID", "edges")
+    jobs.client.config_set("workflow.max-count", 22)
+    assert graph(jobs, "edges")
+    jobs.push(workflow(*(task(f"a{place}") for place in range(25)), *(task(f"b{n}", [f"a{p}" for p in range(25)]) for n in range(25))), "ID", "more")
+    jobs.client.config_set("workflow.max-count", 50)
+    with refused("LIMIT", "625 edges", "500"):
+        graph(jobs, "more")
+
+
 @pytest.mark.skipif(GRAPHVIZ is None, reason="Graphviz is not installed")
 def test_graphviz_draws_names_as_they_are(jobs: Space) -> None:
     assert GRAPHVIZ is not None

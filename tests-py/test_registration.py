@@ -58,7 +58,7 @@ ARGUMENTS: dict[str, set[str]] = {
     "WF.PAUSE": {"ID", "TYPE", "ALL"},
     "WF.RELEASE": {"ID", "TYPE", "ALL"},
     "WF.RECOVER": {"worker", "RESUME", "LEASE"},
-    "WF.GET": {"id", "TASKS"},
+    "WF.GET": {"id", "TASKS", "FROM", "COUNT"},
     "WF.DELETE": {"id"},
     "WF.WAIT": {"id", "BLOCK"},
     "WF.STATS": set(),

@@ -6,7 +6,7 @@ It reads the space's stream of events (WF.CONFIG key SET events) as a member of 
 many as you like, each under a name of its own, and kill any of them at any moment: no workflow is lost
 and none is there twice. For that, each workflow goes through these steps, and only in this order:
 
-1. WF.GET key id TASKS;
+1. WF.GET key id TASKS, page by page;
 2. INSERT and COMMIT. The row is named by space, id and the time of the push, so that to insert it
    again changes nothing;
 3. in one script: WF.DELETE, if the workflow is still what was archived, and XACK.
@@ -29,7 +29,7 @@ from typing import Any
 import psycopg
 import redis
 
-from table import SCHEMA, Row, insert, row_of
+from table import SCHEMA, Row, fields, insert, row_of
 
 log = logging.getLogger("archive")
 
@@ -178,7 +178,14 @@ class Archiver:
             for _, workflow in found:
                 pipeline.execute_command("WF.GET", self._key, workflow, "TASKS")
             for (entry, workflow), reply in zip(found, pipeline.execute(), strict=True):
-                yield entry, workflow, row_of(self._key.encode(), reply)
+                yield entry, workflow, row_of(self._key.encode(), list(self._pages(workflow, reply)))
+
+    def _pages(self, workflow: bytes, page: Any) -> Iterator[Any]:
+        """The replies that show all tasks of a workflow, of which the first is there."""
+        yield page
+        while (place := fields(page or []).get("next")) is not None:
+            page = self._redis.execute_command("WF.GET", self._key, workflow, "TASKS", "FROM", place)
+            yield page
 
 
 def arguments() -> argparse.ArgumentParser:

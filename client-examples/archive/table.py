@@ -61,13 +61,15 @@ def fields(flat: list[Any]) -> dict[str, Any]:
     return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
 
-def row_of(space: bytes, reply: list[Any] | None) -> Row | None:
-    """A reply of WF.GET TASKS; nothing when the workflow is not there or not finished."""
-    found = fields(reply or [])
-    if found.get("finished") is None:
+def row_of(space: bytes, replies: list[list[Any] | None]) -> Row | None:
+    """The pages of WF.GET TASKS; nothing when the workflow is not there, not finished, or another meanwhile."""
+    pages = [fields(reply or []) for reply in replies]
+    found = pages[0]
+    moments = {(page.get("created"), page.get("finished")) for page in pages}
+    if found.get("finished") is None or len(moments) > 1:
         return None
     tasks = []
-    for task in map(fields, found["tasks"]):
+    for task in (fields(task) for page in pages for task in page["tasks"]):
         words = [text(task[name]) for name in ("name", "type", "state")]
         tasks.append(
             (*words, task["attempts"], text(task["worker"]))

@@ -59,6 +59,8 @@ pub enum CommandError {
     TooMany(&'static str, usize),
     /// An argument with more bytes than the operator allows.
     OverLimit(&'static str, u64, &'static str),
+    /// More tasks or edges, how many, than are drawn.
+    NotDrawn(&'static str, u64, u64),
     /// Not of a token's form.
     BadToken(Vec<u8>),
     /// The document does not read.
@@ -127,6 +129,11 @@ impl CommandError {
             TooMany(name, max) => format!("LIMIT more than {max} {name}"),
             OverLimit(name, max, setting) => {
                 format!("LIMIT {name} is longer than the {max} bytes of workflow.{setting}")
+            }
+            NotDrawn(what, count, most) => {
+                format!(
+                    "LIMIT the workflow has {count} {what}, and no more than {most} are drawn (workflow.max-count)"
+                )
             }
             BadToken(token) => format!(
                 "ERR invalid token '{}': a token reads <workflow id>-<task index>-<8 hex digits>",

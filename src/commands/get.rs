@@ -1,23 +1,25 @@
 //! `WF.GET`: one workflow, for people and tools.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::args::Args;
+use super::args::{Args, once};
 use super::call::{Call, CommandError};
 use super::reply::Reply;
 use super::spec::{Access, Arg, COMMANDS, Page, Spec};
 use crate::engine::extras::Extra;
 use crate::engine::ids::Id;
+use crate::engine::limits::{MAX_TASKS, Settings};
 use crate::engine::space::Space;
 use crate::engine::state::{TaskState, WORKFLOW_WORDS};
-use crate::engine::units::{Millis, TaskRef};
+use crate::engine::units::{Millis, TaskIndex, TaskRef};
 
 #[linkme::distributed_slice(COMMANDS)]
 static GET: Spec = Spec {
     name: "WF.GET",
     place: 90,
     summary: "Shows a workflow, with TASKS each of its tasks",
-    complexity: "O(N) for the N tasks of the workflow",
+    complexity: "O(N) for the N tasks of the workflow; with TASKS, O(N+C) for COUNT C",
     since: "0.1.0",
     arity: -3,
     access: Access::Read,
@@ -25,9 +27,18 @@ static GET: Spec = Spec {
     blocking: false,
     fast: false,
     internal: false,
-    args: &[Arg::text("id", "the workflow"), Arg::flag("TASKS", "show each task, in push order")],
+    args: &[
+        Arg::text("id", "the workflow"),
+        Arg::flag("TASKS", "show each task, in push order; FROM and COUNT come behind it"),
+        Arg::integer("place", "begin with the task at this place, 0 to 1048575; default 0, the first")
+            .after("FROM")
+            .optional(),
+        Arg::integer("count", "show at most so many, 1 to `workflow.max-count`, which is the default")
+            .after("COUNT")
+            .optional(),
+    ],
     page: Page {
-        about: "Times are unix milliseconds. What is not there yet is null.",
+        about: "Times are unix milliseconds. What is not there yet is null.\n\nThe tasks of a large workflow come in pages, so that nobody waits long for a reply: as long as there is `next` in the reply, call again with it as FROM. Tasks keep their places, and those that WF.ADD adds come behind the others, so all pages together show each task once, each page as things stand when it is asked for.",
         replies: &[
             ("null", "there is no such workflow"),
             ("map", "the workflow; a flat array in RESP2"),
@@ -56,6 +67,7 @@ static GET: Spec = Spec {
                 "map: number of tasks in each state: waiting, delayed, ready, running, completed, failed, skipped, cancelled",
             ),
             ("tasks", "with TASKS: array of maps"),
+            ("next", "with TASKS: the place of the next task, for FROM; only when more follow"),
             ("task: name, type, state", "as they are"),
             ("task: attempts", "how often it was handed out"),
             ("task: failures", "how many attempts failed: by WF.FAIL, or because they took too long"),
@@ -72,7 +84,7 @@ static GET: Spec = Spec {
             ("task: error", "why it failed; while it is tried again, why the last attempt did"),
             ("task: result", "what WF.COMPLETE left, until it is freed: see there"),
         ],
-        errors: &[("ERR", "an option is not known")],
+        errors: &[("ERR", "an option is not known or out of range")],
         replicated: "Nothing.",
         example: "> WF.GET jobs 1\n 1) \"id\"\n 2) \"1\"\n 3) \"name\"\n 4) (nil)\n 5) \"state\"\n 6) \"running\"",
     },
@@ -82,16 +94,18 @@ static GET: Spec = Spec {
 fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     let mut args = Args(call.args);
     let id = args.required()?;
-    let with_tasks = args.keyword("TASKS");
-    args.end()?;
     let settings = call.settings;
+    let page = args.keyword("TASKS").then(|| TaskPage::read(&mut args, settings)).transpose()?;
+    args.end()?;
     let mut reply = std::mem::take(&mut call.out.reply);
     let shown =
         call.space().map(|space| match space.and_then(|space| Some((space, space.find(Id::of(id))?))) {
             None => reply.null(),
             Some((space, slot)) => {
                 let (workflow, blueprint) = space.workflow(slot);
-                reply.map(if with_tasks { 13 } else { 12 });
+                let shown = page.map(|page| page.of(blueprint.shape.len()));
+                let next = shown.as_ref().map(|shown| shown.end).filter(|&end| end < blueprint.shape.len());
+                reply.map(12 + usize::from(shown.is_some()) + usize::from(next.is_some()));
                 reply.bulk(b"id");
                 reply.bulk(id);
                 reply.bulk(b"name");
@@ -118,15 +132,49 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
                 reply.count(blueprint.shape.len() as u64);
                 reply.bulk(b"counts");
                 counts(&mut reply, &TaskState::ALL.map(TaskState::name), &space.counts_of(slot));
-                if with_tasks {
+                if let Some(shown) = shown {
                     reply.bulk(b"tasks");
-                    reply.array(blueprint.shape.len());
-                    space.tasks_of(slot).for_each(|one| task(&mut reply, space, one));
+                    reply.array(shown.len());
+                    let tasks = shown.map(|place| TaskRef { slot, index: TaskIndex(place as u32) });
+                    tasks.for_each(|one| task(&mut reply, space, one));
+                }
+                if let Some(next) = next {
+                    reply.bulk(b"next");
+                    reply.count(next as u64);
                 }
             }
         });
     call.out.reply = reply;
     shown
+}
+
+/// Which tasks are shown.
+#[derive(Clone, Copy)]
+struct TaskPage {
+    from: usize,
+    count: usize,
+}
+
+impl TaskPage {
+    fn read(args: &mut Args<'_>, settings: &Settings) -> Result<TaskPage, CommandError> {
+        let (mut from, mut count) = (None, None);
+        loop {
+            if args.keyword("FROM") {
+                once(&mut from, "FROM", args.number("FROM", 0, MAX_TASKS as u64)?)?;
+            } else if args.keyword("COUNT") {
+                once(&mut count, "COUNT", args.number("COUNT", 1, settings.max_count)?)?;
+            } else {
+                let (from, count) = (from.unwrap_or(0), count.unwrap_or(settings.max_count));
+                return Ok(TaskPage { from: from as usize, count: count as usize });
+            }
+        }
+    }
+
+    /// The places of those of so many tasks.
+    fn of(self, tasks: usize) -> Range<usize> {
+        let from = self.from.min(tasks);
+        from..tasks.min(from + self.count)
+    }
 }
 
 fn task(reply: &mut Reply, space: &Space, task: TaskRef) {

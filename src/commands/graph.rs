@@ -37,7 +37,13 @@ static GRAPH: Spec = Spec {
             ("null", "there is no such workflow"),
             ("text", "the drawing, with a line feed at the end of each line"),
         ],
-        errors: &[("ERR", "the language is not known")],
+        errors: &[
+            ("ERR", "the language is not known"),
+            (
+                "LIMIT",
+                "the workflow has more than `workflow.max-count` tasks or ten times as many edges, which nobody could look at; WF.GET shows its tasks in pages",
+            ),
+        ],
         replicated: "Nothing.",
         example: "$ redis-cli --raw WF.GRAPH jobs 1\ndigraph \"1\" {\n  rankdir=LR;\n  node [shape=box, style=\"rounded,filled\", fontname=\"Helvetica\"];\n  t0 [label=\"extract\", fillcolor=\"#a3cfbb\", tooltip=\"completed\"];\n  t1 [label=\"load\", fillcolor=\"#9ec5fe\", tooltip=\"running\"];\n  t0 -> t1;\n}",
     },
@@ -53,12 +59,30 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
         (false, true) => Language::Mermaid,
     };
     args.end()?;
+    let most = call.settings.max_count;
     let mut reply = std::mem::take(&mut call.out.reply);
     let shown =
-        call.space().map(|space| match space.and_then(|space| Some((space, space.find(Id::of(id))?))) {
-            None => reply.null(),
-            Some((space, slot)) => reply.bulk(draw(space, slot, language).as_bytes()),
+        call.space().and_then(|space| match space.and_then(|space| Some((space, space.find(Id::of(id))?))) {
+            None => {
+                reply.null();
+                Ok(())
+            }
+            Some((space, slot)) => {
+                let shape = &space.workflow(slot).1.shape;
+                is_drawable("tasks", shape.len(), most)?;
+                is_drawable("edges", shape.edges(), most * EDGES_A_TASK)?;
+                reply.bulk(draw(space, slot, language).as_bytes());
+                Ok(())
+            }
         });
     call.out.reply = reply;
     shown
+}
+
+/// Edges that are drawn, for each task that may be drawn.
+const EDGES_A_TASK: u64 = 10;
+
+fn is_drawable(what: &'static str, count: usize, most: u64) -> Result<(), CommandError> {
+    let count = count as u64;
+    if count > most { Err(CommandError::NotDrawn(what, count, most)) } else { Ok(()) }
 }

@@ -169,7 +169,8 @@ fn turn(ctx: &Ctx<'_>) {
     if !ctx.may_work() {
         return;
     }
-    for _ in 0..lock(&READY).len() {
+    let count = lock(&READY).len();
+    for _ in 0..count {
         let Some((job, prepared)) = lock(&READY).pop_front() else { return };
         // The server redirects the client when the slot has moved; until then it may come back.
         if job.is_moving(ctx) {
@@ -177,7 +178,8 @@ fn turn(ctx: &Ctx<'_>) {
             continue;
         }
         job.finish(ctx, prepared);
-        if !lock(&READY).is_empty() {
+        let more = !lock(&READY).is_empty();
+        if more {
             arm(ctx);
         }
         return;

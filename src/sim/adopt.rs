@@ -23,8 +23,7 @@ impl World {
             if indexes.is_empty() {
                 continue;
             }
-            let shown = self.look(&self.model.workflows[place].id.clone(), step)?;
-            let tasks = shown.field("tasks").map_or(&[][..], Tree::elements);
+            let tasks = self.look(&self.model.workflows[place].id.clone(), step)?;
             for index in indexes {
                 let task = &mut self.model.workflows[place].tasks[index];
                 let Some(&Tree::Int(due)) = tasks.get(index).and_then(|task| task.field("due")) else {
@@ -45,13 +44,24 @@ impl World {
         Ok(())
     }
 
-    /// WF.GET of a workflow on the primary.
-    fn look(&mut self, id: &[u8], step: &Step) -> Result<Tree, String> {
+    /// The tasks of a workflow on the primary, as all pages of WF.GET show them.
+    fn look(&mut self, id: &[u8], step: &Step) -> Result<Vec<Tree>, String> {
         let mut out = Outcome::default();
-        let args = [id.to_vec(), b"TASKS".to_vec()];
-        run("WF.GET", &args, &mut self.primary, step, false, &self.settings, &mut out)
-            .map_err(|error| format!("WF.GET: {error:?}"))?;
-        tree::read(&out.reply)
+        let mut tasks = Vec::new();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let page = [b"TASKS".to_vec(), b"FROM".to_vec(), from.to_string().into_bytes()];
+            let args: Vec<Vec<u8>> = [id.to_vec()].into_iter().chain(page).collect();
+            run("WF.GET", &args, &mut self.primary, step, false, &self.settings, &mut out)
+                .map_err(|error| format!("WF.GET: {error:?}"))?;
+            let shown = tree::read(&out.reply)?;
+            tasks.extend_from_slice(shown.field("tasks").map_or(&[], Tree::elements));
+            next = match shown.field("next") {
+                Some(&Tree::Int(next)) => Some(next),
+                _ => None,
+            };
+        }
+        Ok(tasks)
     }
 
     /// Too many finished workflows, or too many bytes of them: the oldest go, and no more than must.

@@ -249,7 +249,20 @@ impl Operations {
         let mut command = vec![b"WF.GET".to_vec(), self.known_id(world)];
         match self.random.below(20) {
             0 => command.extend(words(&["EVERYTHING"])),
-            1..15 => command.extend(words(&["TASKS"])),
+            1..11 => command.extend(words(&["TASKS"])),
+            11..17 => {
+                let pages: [&[&str]; 8] = [
+                    &["tasks", "FROM", "0"],
+                    &["TASKS", "COUNT", "1"],
+                    &["TASKS", "FROM", "2", "COUNT", "2"],
+                    &["TASKS", "count", "3", "from", "1"],
+                    &["TASKS", "FROM", "1048575"],
+                    &["TASKS", "FROM", "1048576"],
+                    &["TASKS", "COUNT", "0"],
+                    &["FROM", "1", "TASKS"],
+                ];
+                command.extend(words(*self.random.pick(&pages)));
+            }
             _ => {}
         }
         command

@@ -85,6 +85,9 @@ impl Tally {
             (_, Tree::Int(0)) => self.count(name, "0"),
             (_, Tree::Int(_)) => self.count(name, "n"),
             (_, Tree::Null) => self.count(name, "nil"),
+            ("WF.GET", tree @ Tree::Map(_)) if tree.field("next").is_some() => {
+                self.count(name, "map with a page")
+            }
             (_, tree @ Tree::Map(_))
                 if tree.field("tasks").is_some_and(|tasks| !tasks.elements().is_empty()) =>
             {

@@ -115,11 +115,19 @@ impl Bench<'_> {
         fan(Names::Own, LARGEST - 2)(1, &mut text);
         self.command("WF.PUSH of 200,000 tasks", &["WF.PUSH", "q", &text, "ID", "wide", "PRIORITY", "0"]);
         self.command("the same shape again", &["WF.PUSH", "q", &text, "ID", "again", "PAUSED"]);
+        self.command("WF.DEFINE of it", &["WF.DEFINE", "q", "wide", &text]);
+        self.command("WF.START of it", &["WF.START", "q", "wide", "ID", "started", "PAUSED"]);
+        run(&mut self.conn, &["WF.DELETE", "q", "started"]);
+        run(&mut self.conn, &["WF.UNDEFINE", "q", "wide"]);
         self.command("WF.GET of it", &["WF.GET", "q", "wide"]);
-        self.command("WF.GET TASKS of it", &["WF.GET", "q", "wide", "TASKS"]);
+        self.command("WF.GET TASKS of it, 10,000 a page", &["WF.GET", "q", "wide", "TASKS"]);
         self.command("WF.WHY of it", &["WF.WHY", "q", "wide"]);
         self.command("WF.WHY of its join", &["WF.WHY", "q", "wide", "w1-t199999"]);
-        self.command("WF.GRAPH of it", &["WF.GRAPH", "q", "wide"]);
+        let mut drawn = String::new();
+        fan(Names::Own, COUNT - 2)(4, &mut drawn);
+        run(&mut self.conn, &["WF.PUSH", "q", &drawn, "ID", "drawn", "PAUSED"]);
+        self.command("WF.GRAPH of 10,000 tasks", &["WF.GRAPH", "q", "drawn"]);
+        run(&mut self.conn, &["WF.DELETE", "q", "drawn"]);
         self.command("WF.LIST", &["WF.LIST", "q", "COUNT", "1000"]);
         self.command("WF.STATS", &["WF.STATS", "q"]);
         let root = claim(&mut self.conn, 1, "600000");
@@ -184,7 +192,8 @@ impl Bench<'_> {
     fn many_ready(&mut self) {
         let mut text = String::new();
         loose(LARGEST)(3, &mut text);
-        for _ in 0..5 {
+        self.command("WF.PUSH of 200,000 tasks, all ready", &["WF.PUSH", "q", &text, "PRIORITY", "1"]);
+        for _ in 0..4 {
             self.conn.text(&["WF.PUSH", "q", &text, "PRIORITY", "1"]);
         }
         self.command("WF.PAUSE ALL, 1,000,000 ready", &["WF.PAUSE", "q", "ALL"]);

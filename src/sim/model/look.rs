@@ -1,5 +1,6 @@
 //! WF.GET and WF.STATS: what people see.
 
+use super::arguments::Words;
 use super::{Kind, Model, Moment, Refusal, STATES, State, Task, Workflow};
 use crate::engine::limits::Settings;
 use crate::sim::tree::Tree;
@@ -8,13 +9,25 @@ use crate::sim::tree::Tree;
 pub const PLENTY: u64 = 1 << 24;
 
 impl Model {
-    /// `WF.GET key id [TASKS]`
+    /// `WF.GET key id [TASKS [FROM place] [COUNT count]]`
     pub fn get(&self, args: &[Vec<u8>], moment: &Moment<'_>) -> Result<Tree, Refusal> {
-        let tasks = match args {
-            [_] => false,
-            [_, word] if word.eq_ignore_ascii_case(b"TASKS") => true,
-            _ => return Err("ERR"),
-        };
+        let most = moment.settings.max_count;
+        let mut words = Words(args);
+        words.need()?;
+        let tasks = words.keyword("TASKS");
+        let (mut from, mut count) = (None, None);
+        while tasks {
+            if words.keyword("FROM") && from.is_none() {
+                from = Some(words.number(0, 1_048_575)?);
+            } else if words.keyword("COUNT") && count.is_none() {
+                count = Some(words.number(1, most)?);
+            } else {
+                break;
+            }
+        }
+        if words.next().is_some() {
+            return Err("ERR");
+        }
         let Some(place) = self.find(&args[0]) else { return Ok(Tree::Null) };
         let workflow = &self.workflows[place];
         let mut fields = vec![
@@ -32,7 +45,13 @@ impl Model {
             ("counts", counts(&mut workflow.tasks.iter())),
         ];
         if tasks {
-            fields.push(("tasks", Tree::Array(workflow.tasks.iter().map(task_map).collect())));
+            let (from, count) = (from.unwrap_or(0) as usize, count.unwrap_or(most) as usize);
+            let page: Vec<Tree> = workflow.tasks.iter().skip(from).take(count).map(task_map).collect();
+            let next = from + page.len();
+            fields.push(("tasks", Tree::Array(page)));
+            if next < workflow.tasks.len() {
+                fields.push(("next", Tree::number(next as u64)));
+            }
         }
         Ok(Tree::map(fields))
     }

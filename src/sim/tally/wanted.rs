@@ -56,7 +56,7 @@ const WANTED: &[(&str, &[&str])] = &[
     ("WF.RELEASE", &["n", "0", "ERR", "WRONGTYPE"]),
     ("WF.RECOVER", &["tokens", "tasks", "empty", "ERR", "WRONGTYPE"]),
     ("WF.WAIT", &["ok", "blocks", "ERR", "LIMIT", "WRONGTYPE"]),
-    ("WF.GET", &["map", "map with tasks", "nil", "ERR", "WRONGTYPE"]),
+    ("WF.GET", &["map", "map with tasks", "map with a page", "nil", "ERR", "WRONGTYPE"]),
     ("WF.DELETE", &["n", "0", "WRONGTYPE"]),
     ("WF.STATS", &["map", "nil", "ERR", "WRONGTYPE"]),
     ("WF.CANCEL", &["n", "0", "ERR", "LIMIT", "WRONGTYPE"]),
