@@ -30,7 +30,7 @@ static DEFINE: Spec = Spec {
         Arg::text("workflow", "the workflow as a JSON document, as for WF.PUSH"),
     ],
     page: Page {
-        about: "A definition is a template: the document is read and checked once, as WF.PUSH checks it, and kept with all it says: payloads, priorities, delays, backoff, timeouts. A start sends none of it and costs a fraction of a push. The types of its tasks become types of the space. The key is created when it is missing.\n\nDefining a name again, even alike, makes the next version, and what starts from then on is of that version. What was started before goes on as it was; no workflow depends on a definition once it is started. After WF.UNDEFINE versions begin at 1 again.",
+        about: "A definition is a template: the document is read and checked once, as WF.PUSH checks it, and kept with all it says: payloads, priorities, delays, backoff, timeouts. A start sends none of it and costs a fraction of a push. The types of its tasks become types of the space. The key is created when it is missing.\n\nDefining a name again, even alike, makes the next version, and what starts from then on is of that version. What was started before goes on as it was; no workflow depends on a definition once it is started. After WF.UNDEFINE versions begin at 1 again.\n\nA large document is read in the background, as by WF.PUSH.",
         replies: &[("integer", "the version: 1, or one more than the version it replaces")],
         errors: &[
             ("INVALID", "the document is not a workflow; the error names the task and the reason"),
@@ -40,6 +40,7 @@ static DEFINE: Spec = Spec {
             ),
             ("ERR", "the name is empty"),
             ("OOM", "the server has reached `maxmemory`"),
+            ("UNBLOCKED", "the client was unblocked while a large document was read; nothing was defined"),
         ],
         replicated: "`define` with the version, the time and the payloads, and the shape when the space does not have it yet.",
         example: "> WF.DEFINE jobs nightly '{\"tasks\": [{\"name\": \"extract\", \"type\": \"etl\"}, {\"name\": \"load\", \"type\": \"etl\", \"parents\": [\"extract\"]}]}'\n(integer) 1",

@@ -38,7 +38,7 @@ static PUSH: Spec = Spec {
         terms::RETAIN,
     ],
     page: Page {
-        about: "The document is checked before anything changes: names are unique and not empty, edges are known, no task waits for itself, there is no cycle, limits hold. The key is created when it is missing.\n\nDelayed tasks become ready on time whether anybody asks or not. A workflow that is pushed `PAUSED` and delayed waits for both.",
+        about: "The document is checked before anything changes: names are unique and not empty, edges are known, no task waits for itself, there is no cycle, limits hold. The key is created when it is missing.\n\nDelayed tasks become ready on time whether anybody asks or not. A workflow that is pushed `PAUSED` and delayed waits for both.\n\nA document of more than 128 KiB is read in the background: its client waits, everybody else is served, and the push happens as a whole when it has been read, with the time, the space and the permissions as they are then. In MULTI and in scripts it is read at once, and everybody waits.",
         replies: &[
             ("bulk string", "the id of the workflow"),
             ("null", "with `NX`, when a workflow with this id exists"),
@@ -48,6 +48,7 @@ static PUSH: Spec = Spec {
             ("EXISTS", "a workflow with this id exists and `NX` was not given"),
             ("LIMIT", "the document, `ID` or `INPUT` is larger than allowed; the error names the limit"),
             ("OOM", "the server has reached `maxmemory`"),
+            ("UNBLOCKED", "the client was unblocked while a large document was read; nothing was added"),
         ],
         replicated: "`push` with the id, the time and the payloads, and the shape when the space does not have it yet.",
         example: "> WF.PUSH jobs '{\"tasks\": [{\"name\": \"extract\", \"type\": \"etl\"}, {\"name\": \"load\", \"type\": \"etl\", \"parents\": [\"extract\"]}]}'\n\"1\"",

@@ -9,7 +9,7 @@
 //! changed meanwhile, they are read once more.
 
 use super::document::{self, DocumentError};
-use super::effect_text::{write_payloads, write_shape};
+use super::effect_text::{write_packed_shape, write_payloads, write_shape};
 use crate::engine::draft::{Draft, Invalid};
 use crate::engine::effect::Told;
 use crate::engine::limits::Settings;
@@ -107,7 +107,10 @@ impl Document {
             places: Vec::new(),
         };
         if let Ok(Checked { shape, types, .. }) = checked {
-            write_shape(shape, first, |task| &types[shape.type_of(task)], &mut document.shape);
+            match first {
+                0 => write_packed_shape(shape, types, &mut document.shape),
+                _ => write_shape(shape, first, |task| &types[shape.type_of(task)], &mut document.shape),
+            }
             let payloads = draft.tasks.iter().map(|task| task.payload.as_bytes());
             let places = &mut document.places;
             places.reserve_exact(payloads.len());

@@ -261,7 +261,7 @@ impl Operations {
                     &["TASKS", "COUNT", "0"],
                     &["FROM", "1", "TASKS"],
                 ];
-                command.extend(words(*self.random.pick(&pages)));
+                command.extend(words(pages[self.random.below(pages.len() as u64) as usize]));
             }
             _ => {}
         }

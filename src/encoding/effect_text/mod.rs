@@ -33,7 +33,8 @@
 //! flags     p paused, i has INPUT, n the blueprint is new, d<time> its roots are delayed until,
 //!           t<deadline>:<after ms> it times out, r<ms> it is kept so long; - none
 //! shape     the document without payloads when the blueprint is new, empty otherwise; of `add` it
-//!           has the added tasks alone, and as their children tasks that were there
+//!           has the added tasks alone, and as their children tasks that were there; of a large push
+//!           or definition it is not readable: see `packed`
 //! ```
 //!
 //! A version that was released has to find out that it does not know an effect. So what it would misread
@@ -43,9 +44,11 @@
 //! written as `%XX`.
 
 mod items;
+mod packed;
 mod read;
 mod write;
 
+pub use packed::write as write_packed_shape;
 pub use read::{apply_text, retell};
 pub use write::{EffectLog, write_payloads, write_shape};
 

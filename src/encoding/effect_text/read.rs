@@ -1,7 +1,7 @@
 //! From arguments to effects, one after the other, each asked whether it fits before it is applied.
 
 use super::items::{Flags, find_slot, find_task, number, take_counted, take_item, take_task};
-use super::{EffectLog, read_nonce, unescape};
+use super::{EffectLog, packed, read_nonce, unescape};
 use crate::encoding::bytes::DecodeError;
 use crate::encoding::document::{self, DocumentError};
 use crate::engine::apply::apply;
@@ -28,6 +28,9 @@ fn read_draft(text: &[u8]) -> Result<Draft<'_>, DecodeError> {
 }
 
 fn read_shape(text: &[u8]) -> Result<Checked, DecodeError> {
+    if packed::is_packed(text) {
+        return packed::read(text);
+    }
     Shape::check(&read_draft(text)?, &Settings::widest())
         .map_err(|_| DecodeError::Impossible("a shape that is no workflow"))
 }

@@ -33,10 +33,11 @@
 //! | 3 | edges with conditions, definitions, signals, results that are kept, the stream of events |
 
 mod definitions;
-mod options;
+pub(super) mod options;
 mod read;
 mod write;
 
+pub(super) use read::conditional;
 pub use read::{Loader, take_chunk};
 pub use write::save;
 

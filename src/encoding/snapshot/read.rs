@@ -389,7 +389,7 @@ const SECOND: Layout = Layout { flow: false, options: options::read };
 const THIRD: Layout = Layout { flow: true, options: options::read };
 
 /// A parent, and the condition of the edge to it.
-fn conditional(source: &mut Source<'_>) -> Result<(u32, On), DecodeError> {
+pub fn conditional(source: &mut Source<'_>) -> Result<(u32, On), DecodeError> {
     let number = source.int32()?;
     let on = On::ALL.get(number as usize & 0b11).copied();
     Ok((number >> 2, on.ok_or(DecodeError::Impossible("a condition that is not known"))?))

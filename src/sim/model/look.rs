@@ -16,13 +16,14 @@ impl Model {
         words.need()?;
         let tasks = words.keyword("TASKS");
         let (mut from, mut count) = (None, None);
-        while tasks {
+        let mut more = tasks;
+        while more {
             if words.keyword("FROM") && from.is_none() {
                 from = Some(words.number(0, 1_048_575)?);
             } else if words.keyword("COUNT") && count.is_none() {
                 count = Some(words.number(1, most)?);
             } else {
-                break;
+                more = false;
             }
         }
         if words.next().is_some() {
