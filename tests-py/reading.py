@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from blocked import Queue, Waiter
+import redis
+
+from blocked import Waiter
 from servers import Server
 from workflows import Document, loose, task, workflow
 
@@ -35,16 +37,28 @@ class Backlog:
 
     def __init__(self, server: Server, length: int = 3):
         self.server = server
-        self.queue = Queue(server)
+        self._control = server.client()
+        self._pools: list[redis.Redis] = []
         self._text = huge()
         self.before = [self._push(place) for place in range(length)]
 
     def _push(self, place: int) -> Waiter:
-        return self.queue.sends("WF.PUSH", f"{{jobs}}before-{place}", self._text)
+        return self.sends("WF.PUSH", f"{{jobs}}before-{place}", self._text)
 
-    def sends(self, *command: Any, **how: Any) -> Waiter:
-        """A client whose document comes behind the backlog."""
-        return self.queue.sends(*command, **how)
+    def sends(self, *command: Any, **credentials: str) -> Waiter:
+        """A client whose document comes behind those before; returns once it waits."""
+        pool = self.server.client(**credentials)
+        self._pools.append(pool)
+        connection = pool.connection_pool.get_connection()
+        connection.send_command("CLIENT", "ID")
+        waiter = Waiter(connection, connection.read_response(), str(command[1]))
+        connection.send_command(*command)
+        self.server.wait_until(lambda: self._waits(waiter), what=f"{waiter.name} to wait")
+        return waiter
+
+    def _waits(self, waiter: Waiter) -> bool:
+        (found,) = self._control.client_list(client_id=[str(waiter.id)])
+        return found["flags"] == "b" or waiter.has_reply()
 
     @contextmanager
     def holds(self) -> Iterator[None]:

@@ -142,10 +142,9 @@ def test_the_wait_for_others_is_bounded(server: Server) -> None:
 
 
 def test_large_pushes_of_many_clients(server: Server) -> None:
-    queue = Queue(server)
     documents = [text(large(name=f"n{place}")) for place in range(6)]
     backlog = Backlog(server)
-    waiters = [queue.sends("WF.PUSH", "jobs", document) for document in documents]
+    waiters = [backlog.sends("WF.PUSH", "jobs", document) for document in documents]
     backlog.end()
     assert [waiter.reply() for waiter in waiters] == [b"1", b"2", b"3", b"4", b"5", b"6"]
     jobs = Space(server.client(), "jobs")

@@ -71,6 +71,7 @@ fn run(call: &mut Call<'_>) -> Result<(), CommandError> {
     args.end()?;
     match call.prepared.take() {
         Some(prepared) => {
+            prepared.reads().map_err(CommandError::Document)?;
             let Some(task) = adds(call, &token)? else { return Ok(()) };
             match call.space()? {
                 Some(space) if prepared.is_for(space, task.slot) => add_prepared(call, task, *prepared),

@@ -86,6 +86,11 @@ impl Prepared {
         self.read
     }
 
+    /// Whether it reads.
+    pub fn reads(&self) -> Result<(), DocumentError> {
+        self.read.as_ref().map(drop).map_err(DocumentError::clone)
+    }
+
     /// Whether what the tasks were read for is the workflow in this slot as it is now.
     pub fn is_for(&self, space: &Space, slot: Slot) -> bool {
         let Some(base) = &self.base else { return false };
