@@ -31,6 +31,7 @@ use super::refusal;
 use super::replicate::Unit;
 use super::server::{Ctx, live_time};
 use super::settings;
+use super::slots;
 use super::wake;
 use crate::commands::call::{Block, Reading};
 use crate::commands::spec::Spec;
@@ -209,8 +210,8 @@ impl Job {
     fn is_moving(&self, ctx: &Ctx<'_>) -> bool {
         let target = self.parked.caller.target();
         ctx.select(target.db);
-        let nothing = matches!(OpenKey::open(ctx, &target.name, Mode::Look).holds(), Holds::Nothing);
-        nothing && ctx.is_moving(&target.name)
+        let nothing = || matches!(OpenKey::open(ctx, &target.name, Mode::Look).holds(), Holds::Nothing);
+        !slots::is_in_use(ctx, target.name.bytes()) || nothing() && ctx.is_moving(&target.name)
     }
 
     /// Carries the command out and tells the client, which waits. The database is selected.

@@ -46,11 +46,13 @@
 mod items;
 mod packed;
 mod read;
+mod shape;
 mod write;
 
 pub use packed::write as write_packed_shape;
 pub use read::{apply_text, retell};
-pub use write::{EffectLog, write_payloads, write_shape};
+pub use shape::write_shape;
+pub use write::{EffectLog, write_payloads};
 
 use crate::engine::units::Nonce;
 use std::borrow::Cow;

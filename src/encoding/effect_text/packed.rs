@@ -20,12 +20,13 @@ use crate::engine::limits::{MAX_EDGES, MAX_NAME_BYTES};
 use crate::engine::packed::put_varint;
 use crate::engine::shape::{Checked, Shape, distinct};
 
-/// The first byte.
+/// The first byte. Layouts stay below the first byte of any document.
 const LAYOUT: u8 = 1;
+const MAX_LAYOUT: u8 = 8;
 
 /// Whether a shape is written so.
 pub fn is_packed(text: &[u8]) -> bool {
-    text.first() == Some(&LAYOUT)
+    text.first().is_some_and(|&byte| byte <= MAX_LAYOUT)
 }
 
 /// Appends a shape.
@@ -48,8 +49,9 @@ pub fn write(shape: &Shape, types: &[Box<[u8]>], out: &mut Vec<u8>) {
 /// Reads a shape, and checks it as a document is checked.
 pub fn read(text: &[u8]) -> Result<Checked, DecodeError> {
     let mut source = Source(text);
-    if source.byte()? != LAYOUT {
-        return Err(DecodeError::Impossible("a shape in a layout that is not known"));
+    let layout = source.byte()?;
+    if layout != LAYOUT {
+        return Err(DecodeError::unknown("the layout of a shape", &[layout]));
     }
     let goes_on = match source.byte()? {
         0 => false,
