@@ -19,6 +19,7 @@ PYTHON := .venv/bin/python
 REDIS := .servers/redis-7.0/redis-server
 PORT ?= 6379
 SEED ?=
+SIM ?=
 FOR ?= 60
 STEPS ?=
 FACTOR ?= 10
@@ -62,8 +63,8 @@ lint: deps ## formatting and clippy, with and without the Redis glue
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
 
-sim: deps ## run the simulator for FOR seconds (60); SEED=n replays a run, STEPS=n sets its length
-	@$(if $(SEED),SIM_SEED=$(SEED),SIM_SECONDS=$(FOR)) $(if $(STEPS),SIM_STEPS=$(STEPS)) \
+sim: deps ## run the simulators for FOR seconds (60), or SIM=commands or cluster alone; SEED=n replays a run, STEPS=n sets its length
+	@SIM_ONLY=$(SIM) $(if $(SEED),SIM_SEED=$(SEED),SIM_SECONDS=$(FOR)) $(if $(STEPS),SIM_STEPS=$(STEPS)) \
 	cargo test --locked --release --no-default-features --lib sim:: -- --nocapture
 
 soak: build ## the fault tests FACTOR (10) times as long, on every server, with counts; SEED=n repeats the choices of a run

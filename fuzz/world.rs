@@ -7,7 +7,7 @@ use redisworkflow::commands::call::{Block, Call, CommandError, Outcome, Value};
 use redisworkflow::commands::claim::{self, Claim};
 use redisworkflow::commands::reply::{Item, Reply};
 use redisworkflow::commands::{spec, sweep};
-use redisworkflow::encoding::digest::{DigestSink, walk};
+use redisworkflow::encoding::digest;
 use redisworkflow::encoding::snapshot::{self, Loader};
 use redisworkflow::engine::invariant;
 use redisworkflow::engine::limits::Settings;
@@ -318,47 +318,17 @@ pub fn reload(space: &Space) -> Result<Box<Space>, String> {
     loaded.map_err(|error| format!("what was saved does not load: {error}"))
 }
 
-/// A digest that keeps everything it is fed.
-#[derive(Default)]
-struct Recorder(Vec<u8>);
-
-impl DigestSink for Recorder {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.push(b'b');
-        self.0.extend((bytes.len() as u64).to_le_bytes());
-        self.0.extend(bytes);
-    }
-    fn int(&mut self, value: i64) {
-        self.0.push(b'i');
-        self.0.extend(value.to_le_bytes());
-    }
-    fn end(&mut self) {
-        self.0.push(b'e');
-    }
-}
-
 /// Two spaces have equal digests, and both keep their invariants.
 pub fn same(left: &Space, right: &Space) -> Result<(), String> {
-    let digest = |space: &Space| {
-        let mut recorder = Recorder::default();
-        walk(space, &mut recorder);
-        recorder.0
-    };
     for space in [left, right] {
         if !space.incomplete() {
             invariant::check(space).map_err(|error| format!("an invariant is broken: {error}"))?;
         }
     }
-    let (left, right) = (digest(left), digest(right));
-    if left == right {
-        return Ok(());
+    match digest::difference(&digest::all(left), &digest::all(right)) {
+        None => Ok(()),
+        Some(place) => Err(format!("two spaces that should be equal differ:{place}")),
     }
-    let place = left.iter().zip(&right).take_while(|(left, right)| left == right).count();
-    let near = |digest: &[u8]| {
-        let start = place.saturating_sub(120);
-        format!("{}", digest[start..digest.len().min(place + 60)].escape_ascii())
-    };
-    Err(format!("two spaces that should be equal differ:\n   {}\n   {}", near(&left), near(&right)))
 }
 
 /// Words for people.

@@ -178,3 +178,43 @@ fn walk_options(options: &TaskOptions, sink: &mut dyn DigestSink) {
 fn optional(sink: &mut dyn DigestSink, value: Option<i64>) {
     sink.int(value.unwrap_or(-1));
 }
+
+/// A sink that keeps everything it is fed.
+#[derive(Default)]
+struct Kept(Vec<u8>);
+
+impl DigestSink for Kept {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.push(b'b');
+        self.0.extend((bytes.len() as u64).to_le_bytes());
+        self.0.extend(bytes);
+    }
+    fn int(&mut self, value: i64) {
+        self.0.push(b'i');
+        self.0.extend(value.to_le_bytes());
+    }
+    fn end(&mut self) {
+        self.0.push(b'e');
+    }
+}
+
+/// The whole walk in one piece, for those who compare spaces: the simulators and the fuzzer. Equal
+/// exactly where two spaces are.
+pub fn all(space: &Space) -> Vec<u8> {
+    let mut kept = Kept::default();
+    walk(space, &mut kept);
+    kept.0
+}
+
+/// Where two of these differ, for people; `None` where they are equal.
+pub fn difference(left: &[u8], right: &[u8]) -> Option<String> {
+    if left == right {
+        return None;
+    }
+    let place = left.iter().zip(right).take_while(|(left, right)| left == right).count();
+    let near = |digest: &[u8]| {
+        let start = place.saturating_sub(120).min(digest.len());
+        format!("{}", digest[start..digest.len().min(place + 60)].escape_ascii())
+    };
+    Some(format!("\n   {}\n   {}", near(left), near(right)))
+}

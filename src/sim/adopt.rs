@@ -3,9 +3,10 @@
 //! workflows go when there are too many, or too many bytes of them.
 
 use super::model::{Model, PLENTY, State, Task};
+use super::serving::run;
 use super::step::Step;
 use super::tree::{self, Tree};
-use super::world::{World, run};
+use super::world::World;
 use crate::commands::call::Outcome;
 use crate::engine::ids::Id;
 
@@ -52,7 +53,7 @@ impl World {
         while let Some(from) = next {
             let page = [b"TASKS".to_vec(), b"FROM".to_vec(), from.to_string().into_bytes()];
             let args: Vec<Vec<u8>> = [id.to_vec()].into_iter().chain(page).collect();
-            run("WF.GET", &args, &mut self.primary, step, false, &self.settings, &mut out)
+            run("WF.GET", &args, &mut self.primary, &step.conditions(&self.settings), &mut out)
                 .map_err(|error| format!("WF.GET: {error:?}"))?;
             let shown = tree::read(&out.reply)?;
             tasks.extend_from_slice(shown.field("tasks").map_or(&[], Tree::elements));

@@ -6,13 +6,13 @@
 
 use super::copies;
 use super::model::{Entry, Model};
+use super::serving::{self, Conditions, load, run, save};
 use super::step::{Fault, Step};
 use super::tree::{self, Tree};
 use super::world::{self, World};
 use crate::commands::call::Outcome;
 use crate::commands::events::Journal;
-use crate::encoding::digest::{DigestSink, walk};
-use crate::encoding::snapshot::{self, Loader};
+use crate::encoding::digest;
 use crate::engine::invariant;
 use crate::engine::limits::Settings;
 use crate::engine::report::Report;
@@ -32,35 +32,10 @@ impl Before {
     /// Remembers.
     pub fn new(world: &mut World) -> Before {
         let issued = std::mem::take(&mut world.model.issued);
-        let before = Before { model: world.model.clone(), digest: world.primary.as_deref().map(digest) };
+        let before = Before { model: world.model.clone(), digest: world.primary.as_deref().map(digest::all) };
         world.model.issued = issued;
         before
     }
-}
-
-/// A digest that keeps everything it is fed.
-#[derive(Default)]
-struct Recorder(Vec<u8>);
-
-impl DigestSink for Recorder {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.push(b'b');
-        self.0.extend((bytes.len() as u64).to_le_bytes());
-        self.0.extend(bytes);
-    }
-    fn int(&mut self, value: i64) {
-        self.0.push(b'i');
-        self.0.extend(value.to_le_bytes());
-    }
-    fn end(&mut self) {
-        self.0.push(b'e');
-    }
-}
-
-fn digest(space: &Space) -> Vec<u8> {
-    let mut recorder = Recorder::default();
-    walk(space, &mut recorder);
-    recorder.0
 }
 
 /// Two spaces have the same digest, and both keep their invariants.
@@ -68,16 +43,10 @@ pub fn same(left: &Space, right: &Space, left_name: &str, right_name: &str) -> R
     for (space, name) in [(left, left_name), (right, right_name)] {
         invariant::check(space).map_err(|error| format!("{name} breaks an invariant: {error}"))?;
     }
-    let (left, right) = (digest(left), digest(right));
-    if left == right {
-        return Ok(());
+    match digest::difference(&digest::all(left), &digest::all(right)) {
+        None => Ok(()),
+        Some(place) => Err(format!("{left_name} and {right_name} differ:{place}")),
     }
-    let place = left.iter().zip(&right).take_while(|(left, right)| left == right).count();
-    let near = |digest: &[u8]| {
-        let start = place.saturating_sub(120);
-        format!("{}", digest[start..digest.len().min(place + 60)].escape_ascii())
-    };
-    Err(format!("{left_name} and {right_name} differ:\n   {}\n   {}", near(&left), near(&right)))
 }
 
 /// Primary and replica are equal.
@@ -142,7 +111,7 @@ pub fn state(world: &mut World, before: &Before, step: &Step) -> Result<(), Stri
         return Err("the key exists or not, against the contract".to_owned());
     }
     let Some(primary) = &world.primary else { return Ok(()) };
-    let now_digest = digest(primary);
+    let now_digest = digest::all(primary);
     let moved = before.digest.as_ref() != Some(&now_digest);
     let changed = !before.model.same_state(&world.model);
     match (world.changed(), moved, changed) {
@@ -223,7 +192,7 @@ pub fn copy(world: &mut World, step: &Step) -> Result<(), String> {
         if tokens.is_empty() {
             continue;
         }
-        world::run(name, &args, &mut key, step, false, &world.settings, &mut out)
+        run(name, &args, &mut key, &step.conditions(&world.settings), &mut out)
             .map_err(|error| format!("{name} on a copy: {error:?}"))?;
         let codes = tree::read(&out.reply)?.integers();
         if out.changed() || codes.iter().any(|&code| code > 0) {
@@ -242,9 +211,9 @@ pub fn copy(world: &mut World, step: &Step) -> Result<(), String> {
     for (place, (name, args)) in calls.into_iter().enumerate() {
         let (later, expire_from) = if place == last { (TWO_HOURS, Some(u64::MAX)) } else { (0, None) };
         let step = Step { now: step.now + later, expire_from, ..step.clone() };
-        let mut nonces = world::nonces(&step);
+        let mut nonces = serving::nonces(step.nonces);
         let expected = model.run(name, &args, &mut world::moment(&step, &world.settings, &mut nonces));
-        world::run(name, &args, &mut key, &step, false, &world.settings, &mut out)
+        run(name, &args, &mut key, &step.conditions(&world.settings), &mut out)
             .map_err(|error| format!("{name} on a copy: {error:?}"))?;
         world::compare(&expected, &super::model::Answer::Reply(tree::read(&out.reply)?), None)
             .map_err(|error| format!("{name} on a copy: {error}"))?;
@@ -264,7 +233,8 @@ pub fn stray(world: &mut World, nth: usize, fault: Option<Fault>, step: &Step) -
     }
     let mut key = Some(copies::reload(primary)?);
     let mut out = Outcome::default();
-    let result = world::run("WF.APPLY", &effects, &mut key, step, true, &world.settings, &mut out);
+    let conditions = Conditions { replayed: true, ..step.conditions(&world.settings) };
+    let result = run("WF.APPLY", &effects, &mut key, &conditions, &mut out);
     world.tally.stray[usize::from(result.is_err())] += 1;
     let space = key.expect("it was there");
     if space.incomplete() {
@@ -277,11 +247,9 @@ pub fn stray(world: &mut World, nth: usize, fault: Option<Fault>, step: &Step) -
 /// What is saved and damaged loads as a space that breaks no rule, or not at all.
 pub fn corrupt(world: &mut World, fault: Fault) -> Result<(), String> {
     let Some(primary) = &world.primary else { return Ok(()) };
-    let mut chunks: Vec<Vec<u8>> = Vec::new();
-    snapshot::save(primary, &mut |chunk| chunks.push(chunk.to_vec()));
+    let mut chunks = save(primary);
     fault.strike(&mut chunks);
-    let mut loader = Loader::new();
-    let loaded = chunks.iter().try_for_each(|chunk| loader.chunk(chunk)).and_then(|()| loader.finish());
+    let loaded = load(&chunks);
     world.tally.corrupt[usize::from(loaded.is_err())] += 1;
     loaded.map_or(Ok(()), |space| invariant::check(&space))
 }

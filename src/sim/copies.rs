@@ -2,29 +2,24 @@
 //! them while something in the space waits.
 
 use super::checks;
+use super::serving::{Conditions, load, narrowest, run, save};
 use super::step::{Act, START, Step};
-use super::world::{Effects, World, run, shown};
+use super::world::{Effects, World, shown};
 use crate::commands::call::Outcome;
 use crate::encoding::effect_text::apply_text;
-use crate::encoding::snapshot::{self, Loader};
-use crate::engine::limits::{SETTINGS, Settings};
+use crate::encoding::snapshot;
 use crate::engine::report::Report;
 use crate::engine::space::Space;
-
-/// Every limit as low as it goes.
-fn narrowest() -> Settings {
-    let mut settings = Settings::default();
-    SETTINGS.iter().for_each(|spec| (spec.set)(&mut settings, spec.min));
-    settings
-}
 
 impl World {
     /// The replica does what the primary did.
     pub fn apply_to_replica(&mut self, effects: &Effects, step: &Step) -> Result<(), String> {
         let mut out = Outcome::default();
         // A replica's clock and settings are its own, and it expires nothing.
-        let elsewhere = Step { now: START, expire_from: None, ..step.clone() };
-        run("WF.APPLY", effects, &mut self.replica, &elsewhere, true, &narrowest(), &mut out)
+        let settings = narrowest();
+        let here = step.conditions(&settings);
+        let elsewhere = Conditions { now: START, expire_from: None, replayed: true, ..here };
+        run("WF.APPLY", effects, &mut self.replica, &elsewhere, &mut out)
             .map_err(|error| format!("the replica refuses {}: {error:?}", shown(effects)))?;
         // What the primary appended reaches it as it is.
         if out.journal.is_empty() { Ok(()) } else { Err("the replica appends events by itself".to_owned()) }
@@ -45,7 +40,7 @@ impl World {
     pub fn rewrite(&mut self) -> Result<(), String> {
         let Some(primary) = &self.primary else { return Ok(()) };
         self.file.clear();
-        snapshot::save(primary, &mut |chunk| self.file.push(vec![b"snapshot".to_vec(), chunk.to_vec()]));
+        self.file.extend(save(primary).into_iter().map(|chunk| vec![b"snapshot".to_vec(), chunk]));
         self.replica = None;
         let step = Step { act: Act::Rewrite, now: START, expire_from: None, may_block: false, nonces: 0 };
         for effects in self.file.clone() {
@@ -75,12 +70,5 @@ impl World {
 
 /// Saves a space and loads it.
 pub fn reload(space: &Space) -> Result<Box<Space>, String> {
-    let mut loader = Loader::new();
-    let mut result = Ok(());
-    snapshot::save(space, &mut |chunk| {
-        if result.is_ok() {
-            result = loader.chunk(chunk);
-        }
-    });
-    result.and_then(|()| loader.finish()).map_err(|error| format!("what was saved does not load: {error}"))
+    load(&save(space))
 }

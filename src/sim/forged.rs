@@ -1,26 +1,25 @@
 //! Effects of WF.ADD that no primary sends: each is refused and changes nothing.
 
+use super::serving::{Conditions, Key, run, save};
 use super::step::{Act, START, Step};
-use super::world::{self, run};
+use super::world;
 use crate::commands::call::Outcome;
-use crate::encoding::snapshot;
 use crate::engine::invariant;
-use crate::engine::space::Space;
 
 fn step() -> Step {
     Step { act: Act::Sweep, now: START, expire_from: None, may_block: false, nonces: 7 }
 }
 
-fn call(key: &mut Option<Box<Space>>, words: &[&str], replayed: bool) -> bool {
+fn call(key: &mut Key, words: &[&str], replayed: bool) -> bool {
     let args: Vec<Vec<u8>> = words[1..].iter().map(|word| word.as_bytes().to_vec()).collect();
     let mut out = Outcome::default();
-    run(words[0], &args, key, &step(), replayed, &world::settings(false), &mut out).is_ok()
+    let settings = world::settings(false);
+    let conditions = Conditions { replayed, ..step().conditions(&settings) };
+    run(words[0], &args, key, &conditions, &mut out).is_ok()
 }
 
-fn saved(key: &Option<Box<Space>>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    snapshot::save(key.as_deref().expect("it is there"), &mut |chunk| bytes.extend_from_slice(chunk));
-    bytes
+fn saved(key: &Key) -> Vec<Vec<u8>> {
+    save(key.as_deref().expect("it is there"))
 }
 
 #[test]

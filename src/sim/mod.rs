@@ -1,5 +1,5 @@
-//! The simulator: random operations on the module and on a naive model of the contract, compared
-//! after every step. Test only.
+//! The simulators. Test only. Here is that of commands: random operations on the module and on a naive
+//! model of the contract, compared after every step. That of a cluster under faults is in [`cluster`].
 //!
 //! A seed gives a run: commands, timers, restarts, rewritten files, copies, at times of a clock that
 //! sometimes jumps ahead or steps back. Replies are the model's, replicas and files follow by effects
@@ -16,15 +16,18 @@
 //! | `paging` | listings page by page, while things change |
 //! | `tree` | replies, compared |
 //! | `tally` | what happened, to see that enough did |
+//! | `cluster` | the other simulator: servers that die and are replaced, and a judge |
+//! | `serving` | what runs on a key, without a server |
+//! | `runner` | runs of either: seeds on all cores, and what the environment says of it |
 //! | `shrink` | the shortest history that fails |
 //! | `random` | numbers from a seed |
 //!
-//! `cargo test` runs a fixed set of seeds. `SIM_SEED=n` runs that seed alone, `SIM_STEPS=n` makes
-//! runs longer, and `SIM_SECONDS=n` runs ever new seeds for so long.
+//! `cargo test` runs a fixed set of seeds of each; see `runner` for longer runs.
 
 mod adopt;
 mod awaited;
 mod checks;
+mod cluster;
 mod copies;
 mod documents;
 mod forged;
@@ -32,6 +35,8 @@ mod model;
 mod operations;
 mod paging;
 pub mod random;
+mod runner;
+mod serving;
 mod shrink;
 mod step;
 mod tally;
@@ -39,10 +44,7 @@ mod tree;
 mod world;
 
 use operations::Operations;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use runner::Run;
 use step::Step;
 use tally::Tally;
 use world::World;
@@ -50,34 +52,54 @@ use world::World;
 /// Seeds and steps of the set that `cargo test` runs.
 const SEEDS: u64 = 2_500;
 const STEPS: u64 = 100;
-/// Steps of a run of its own.
-const LONG_STEPS: u64 = 1_000;
-/// How long a history is being shortened.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn runs_thousands_of_seeds_as_the_model_does() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
-    let (seed, steps, seconds) = (number("SIM_SEED"), number("SIM_STEPS"), number("SIM_SECONDS"));
-    let (first, count, steps) = match (seed, seconds) {
-        (Some(seed), None) => (seed, 1, steps.unwrap_or(LONG_STEPS)),
-        (None, None) => (0, SEEDS, steps.unwrap_or(STEPS)),
-        (seed, Some(_)) => {
-            let clock = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
-            (seed.unwrap_or(clock), u64::MAX - clock, steps.unwrap_or(LONG_STEPS))
-        }
-    };
-    let deadline = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let (seeds, tally) = run_seeds(first, count, steps, deadline);
-    println!("{seeds} seeds from {first}: {tally}");
-    if count >= SEEDS && steps >= STEPS {
-        assert_eq!(tally.missing(), [""; 0], "never happened, so nothing was tested about it");
+    runner::test::<World>(SEEDS, STEPS);
+}
+
+impl Run for World {
+    const NAME: &'static str = "commands";
+    const LONG_STEPS: u64 = 1_000;
+    type Step = Step;
+    type Source = Operations;
+    type Tally = Tally;
+
+    fn new(seed: u64) -> World {
+        World::with(world::settings(seed % 2 == 1))
+    }
+
+    fn source(seed: u64) -> Operations {
+        Operations::new(seed)
+    }
+
+    fn next(&self, operations: &mut Operations) -> Step {
+        operations.next(self)
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        self.act_and_check(step)?;
+        self.tally.steps += 1;
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn tally(self) -> Tally {
+        self.tally
+    }
+
+    fn story(seed: u64, steps: &[Step]) -> (String, Vec<String>) {
+        let settings = if seed % 2 == 1 { "tight settings" } else { "default settings" };
+        (settings.to_owned(), steps.iter().map(Step::to_string).collect())
     }
 }
 
 #[test]
 fn a_lost_effect_is_noticed() {
-    let mut world = World::new(world::settings(false));
+    let mut world = World::with(world::settings(false));
     let mut operations = Operations::new(0);
     while world.file.len() < 5 {
         let step = operations.next(&world);
@@ -95,7 +117,7 @@ fn a_lost_effect_is_noticed() {
 /// workflow ran again with nothing left to do, and for ever.
 #[test]
 fn a_timed_out_workflow_whose_tasks_completed_completes_when_it_is_retried() {
-    let mut world = World::new(world::settings(false));
+    let mut world = World::with(world::settings(false));
     let document = br#"{"tasks":[{"name":"a"}],"timeout_ms":50}"#;
     let mut run = |after: u64, words: &[&[u8]]| {
         let words = words.iter().map(|word| word.to_vec()).collect();
@@ -111,82 +133,4 @@ fn a_timed_out_workflow_whose_tasks_completed_completes_when_it_is_retried() {
     let token = format!("1-0-{:08x}", random::Random::new(7).bits() as u32);
     run(61, &[b"WF.COMPLETE", token.as_bytes()]);
     assert_eq!(run(62, &[b"WF.RETRY", b"1"]), "completed");
-}
-
-/// Runs seeds on all cores, until there are no more or the time is up.
-fn run_seeds(first: u64, count: u64, steps: u64, deadline: Option<Instant>) -> (u64, Tally) {
-    let next = AtomicU64::new(0);
-    let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
-    let work = || {
-        let (mut seeds, mut tally) = (0, Tally::default());
-        while in_time() {
-            let nth = next.fetch_add(1, Ordering::Relaxed);
-            if nth >= count {
-                break;
-            }
-            match run_seed(first + nth, steps) {
-                Ok(one) => tally.add(&one),
-                Err(message) => {
-                    // The others stop as well.
-                    next.store(count, Ordering::Relaxed);
-                    panic!("{message}");
-                }
-            }
-            seeds += 1;
-        }
-        (seeds, tally)
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let mut total = (0, Tally::default());
-        for worker in workers {
-            let (seeds, tally) = worker.join().unwrap_or_else(|failure| std::panic::resume_unwind(failure));
-            total.0 += seeds;
-            total.1.add(&tally);
-        }
-        total
-    })
-}
-
-/// Runs one seed; an error is a report for people.
-fn run_seed(seed: u64, steps: u64) -> Result<Tally, String> {
-    let settings = world::settings(seed % 2 == 1);
-    let mut world = World::new(settings.clone());
-    let mut operations = Operations::new(seed);
-    let mut history: Vec<Step> = Vec::new();
-    for number in 0..steps {
-        let step = operations.next(&world);
-        history.push(step);
-        if let Err(what) = guarded(&mut world, &history[number as usize]) {
-            let replay = |steps: &[Step]| {
-                let mut world = World::new(settings.clone());
-                steps.iter().find_map(|step| guarded(&mut world, step).err())
-            };
-            let hook = take_hook();
-            set_hook(Box::new(|_| {}));
-            let shortest = shrink::shrink(history, |steps| replay(steps).is_some(), PATIENCE);
-            let what_then = replay(&shortest);
-            set_hook(hook);
-            let lines: Vec<String> = shortest.iter().map(Step::to_string).collect();
-            return Err(format!(
-                "seed {seed}, step {number}: {what}\nreplay: make sim SEED={seed} STEPS={}\n\
-                 shortest history ({} settings), which ends in: {}\n{}\n",
-                number + 1,
-                if seed % 2 == 1 { "tight" } else { "default" },
-                what_then.unwrap_or_default(),
-                lines.join("\n"),
-            ));
-        }
-        world.tally.steps += 1;
-    }
-    Ok(world.tally)
-}
-
-/// Does a step; a panic is an error like any other.
-fn guarded(world: &mut World, step: &Step) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(|| world.step(step))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        Err(format!("panic: {}", text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?")))
-    })
 }

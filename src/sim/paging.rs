@@ -6,9 +6,10 @@
 //! come newest first.
 
 use super::model::{Answer, Filter, Model};
+use super::serving::{self, run};
 use super::step::{Act, Step};
 use super::tree::{self, Tree};
-use super::world::{World, compare, moment, nonces, run};
+use super::world::{World, compare, moment};
 use crate::commands::call::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -129,7 +130,7 @@ impl World {
 
     /// A listing that has not begun. On a missing key there is none; whether that says so is checked.
     fn listing(&mut self, words: &[Vec<u8>], step: &Step) -> Result<Option<Paging>, String> {
-        let mut nonces = nonces(step);
+        let mut nonces = serving::nonces(step.nonces);
         let filter = Filter::read(words, &moment(step, &self.settings, &mut nonces));
         let filter = filter.map_err(|word| format!("the generator made up a bad listing: {word}"))?;
         if self.model.exists {
@@ -176,7 +177,7 @@ impl World {
 
     fn list(&mut self, words: &[Vec<u8>], step: &Step) -> Result<Tree, String> {
         let mut out = Outcome::default();
-        run("WF.LIST", words, &mut self.primary, step, false, &self.settings, &mut out)
+        run("WF.LIST", words, &mut self.primary, &step.conditions(&self.settings), &mut out)
             .map_err(|error| format!("WF.LIST: {}", error.to_bytes().escape_ascii()))?;
         if out.changed() {
             return Err("a listing left effects".to_owned());

@@ -2,6 +2,8 @@
 //! steps and nothing else, so any part of a list can be run again, which is how the shortest failing
 //! history is found. [`Step`] prints as a command one could type.
 
+use super::serving::Conditions;
+use crate::engine::limits::Settings;
 use std::fmt;
 
 /// The first moment of every run, in unix milliseconds.
@@ -81,6 +83,14 @@ pub struct Step {
     pub may_block: bool,
     /// The seed of the nonces.
     pub nonces: u64,
+}
+
+impl Step {
+    /// Under which conditions a command of this step runs.
+    pub fn conditions<'s>(&self, settings: &'s Settings) -> Conditions<'s> {
+        let &Step { now, expire_from, may_block, nonces, .. } = self;
+        Conditions { now, expire_from, replayed: false, may_block, nonces, settings }
+    }
 }
 
 impl fmt::Display for Step {

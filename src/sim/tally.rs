@@ -3,6 +3,7 @@
 mod wanted;
 
 use super::model::{Answer, Model, State};
+use super::runner::Counts;
 use super::step::Act;
 use super::tree::Tree;
 use std::collections::BTreeMap;
@@ -172,9 +173,10 @@ impl Tally {
     fn count(&mut self, name: &str, answer: &str) {
         *self.answers.entry((name.to_owned(), answer.to_owned())).or_default() += 1;
     }
+}
 
-    /// Adds another tally to this one.
-    pub fn add(&mut self, other: &Tally) {
+impl Counts for Tally {
+    fn add(&mut self, other: &Tally) {
         other
             .commands
             .iter()
@@ -205,6 +207,10 @@ impl Tally {
             self.stray[place] += other.stray[place];
             self.corrupt[place] += other.corrupt[place];
         }
+    }
+
+    fn missing(&self) -> Vec<String> {
+        self.never_happened()
     }
 }
 

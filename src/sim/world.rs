@@ -8,23 +8,20 @@ use super::awaited::{self, Awaited};
 use super::checks;
 use super::model::{Answer, Model, Moment};
 use super::paging::Paging;
-use super::random::Random;
+use super::serving::{self, on_key, on_value, run, spec_of};
 use super::step::{Act, Step};
 use super::tally::Tally;
 use super::tree;
 use crate::commands::call::{Block, Call, CommandError, Outcome, Value};
 use crate::commands::claim::{self, Claim};
 use crate::commands::reply::Reply;
-use crate::commands::{spec, sweep};
+use crate::commands::sweep;
 use crate::engine::limits::Settings;
 use crate::engine::space::Space;
 use crate::engine::units::Millis;
 
 /// The arguments of one WF.APPLY.
 pub type Effects = Vec<Vec<u8>>;
-
-/// The name of the key.
-const KEY: &[u8] = b"k";
 
 /// A client that waits.
 struct Waiting {
@@ -72,7 +69,7 @@ pub fn settings(tight: bool) -> Settings {
 
 impl World {
     /// Nothing yet.
-    pub fn new(settings: Settings) -> World {
+    pub fn with(settings: Settings) -> World {
         World {
             settings,
             model: Model::default(),
@@ -103,7 +100,7 @@ impl World {
     }
 
     /// Does one step and checks everything; an error says what is wrong.
-    pub fn step(&mut self, step: &Step) -> Result<(), String> {
+    pub fn act_and_check(&mut self, step: &Step) -> Result<(), String> {
         self.tally.disturbed(&step.act, &self.model);
         self.act(step)?;
         if let Some(paging) = &mut self.paging {
@@ -141,7 +138,7 @@ impl World {
             Act::Replay => self.replay(),
             Act::Copy => checks::copy(self, step),
             Act::Drop => {
-                let fresh = World::new(self.settings.clone());
+                let fresh = World::with(self.settings.clone());
                 let (tally, waiting) = (std::mem::take(&mut self.tally), std::mem::take(&mut self.waiting));
                 let mut awaited = std::mem::take(&mut self.awaited);
                 awaited.wake_all();
@@ -154,9 +151,9 @@ impl World {
     fn command(&mut self, words: &[Vec<u8>], step: &Step) -> Result<(), String> {
         let (name, args) = (command_name(words), &words[1..]);
         let before = checks::Before::new(self);
-        let mut nonces = nonces(step);
+        let mut nonces = serving::nonces(step.nonces);
         let expected = self.model.run(name, args, &mut moment(step, &self.settings, &mut nonces));
-        let result = run(name, args, &mut self.primary, step, false, &self.settings, &mut self.out);
+        let result = run(name, args, &mut self.primary, &step.conditions(&self.settings), &mut self.out);
         let found = match (&result, self.out.block.take()) {
             (Err(error), _) => Answer::Error(first_word(error)),
             (Ok(()), Some(block)) => {
@@ -179,14 +176,12 @@ impl World {
 
     fn on_wrong_type(&mut self, words: &[Vec<u8>], step: &Step) -> Result<(), String> {
         let (name, args) = (command_name(words), &words[1..]);
-        let mut nonces = nonces(step);
+        let mut nonces = serving::nonces(step.nonces);
         let alone = Model::default().run(name, args, &mut moment(step, &self.settings, &mut nonces));
-        let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-        let mut random = self::nonces(step);
-        self.out.clear();
-        let mut call = call(&args, Value::WrongType, step, &self.settings, &mut random, &mut self.out);
-        let result = (spec_of(name).run)(&mut call);
-        if call.fresh.is_some() || self.out.changed() {
+        let conditions = step.conditions(&self.settings);
+        let body = spec_of(name).run;
+        let (result, fresh) = on_value(Value::WrongType, args, &conditions, &mut self.out, body);
+        if fresh.is_some() || self.out.changed() {
             return Err("a key of another type was written over".to_owned());
         }
         let word = match &result {
@@ -203,13 +198,10 @@ impl World {
 
     fn sweep(&mut self, step: &Step) -> Result<(), String> {
         let before = checks::Before::new(self);
-        let mut nonces = nonces(step);
+        let mut nonces = serving::nonces(step.nonces);
         self.model.sweep(&mut moment(step, &self.settings, &mut nonces));
-        self.out.clear();
-        let mut random = self::nonces(step);
-        let value = value(&mut self.primary);
-        let mut call = call(&[], value, step, &self.settings, &mut random, &mut self.out);
-        match sweep::sweep(&mut call) {
+        let conditions = step.conditions(&self.settings);
+        match on_key(&mut self.primary, &[], &conditions, &mut self.out, sweep::sweep) {
             Ok(false) => {}
             other => return Err(format!("the sweep says {other:?}")),
         }
@@ -220,11 +212,11 @@ impl World {
         let before = checks::Before::new(self);
         let from = step.now - by;
         self.model.set_clock_ahead(from, by);
-        self.out.clear();
-        let mut random = nonces(step);
-        let value = value(&mut self.primary);
-        let mut call = call(&[], value, step, &self.settings, &mut random, &mut self.out);
-        sweep::shift(&mut call, Millis(from), by).map_err(|error| format!("{error:?}"))?;
+        let conditions = step.conditions(&self.settings);
+        on_key(&mut self.primary, &[], &conditions, &mut self.out, |call| {
+            sweep::shift(call, Millis(from), by)
+        })
+        .map_err(|error| format!("{error:?}"))?;
         self.after(before, step)
     }
 
@@ -234,15 +226,14 @@ impl World {
         }
         let nth = nth % self.waiting.len();
         let before = checks::Before::new(self);
-        let mut nonces = nonces(step);
+        let mut nonces = serving::nonces(step.nonces);
         let patient = Step { may_block: true, ..step.clone() };
         let mut moment = moment(&patient, &self.settings, &mut nonces);
         let expected = self.model.run("WF.CLAIM", &self.waiting[nth].args, &mut moment);
-        self.out.clear();
-        let mut random = self::nonces(step);
-        let value = value(&mut self.primary);
-        let mut call = call(&[], value, step, &self.settings, &mut random, &mut self.out);
-        let served = claim::serve(&self.waiting[nth].claim, &mut call);
+        let conditions = step.conditions(&self.settings);
+        let claim = &self.waiting[nth].claim;
+        let serve = |call: &mut Call<'_>| claim::serve(claim, call);
+        let served = on_key(&mut self.primary, &[], &conditions, &mut self.out, serve);
         let found = match served {
             Err(error) => return Err(format!("{error:?}")),
             Ok(true) => Answer::Reply(tree::read(&self.out.reply)?),
@@ -281,9 +272,8 @@ impl World {
         body: impl FnOnce(&mut Call<'_>) -> Result<(), CommandError>,
     ) -> Result<Reply, String> {
         let mut out = Outcome::default();
-        let mut random = nonces(step);
-        let mut call = call(&[], value(&mut self.primary), step, &self.settings, &mut random, &mut out);
-        body(&mut call).map_err(|error| format!("{error:?}"))?;
+        let conditions = step.conditions(&self.settings);
+        on_key(&mut self.primary, &[], &conditions, &mut out, body).map_err(|error| format!("{error:?}"))?;
         Ok(out.reply)
     }
 
@@ -308,79 +298,9 @@ impl World {
     }
 }
 
-/// Runs a command on a key as the server does.
-pub fn run(
-    name: &str,
-    args: &[Vec<u8>],
-    key: &mut Option<Box<Space>>,
-    step: &Step,
-    replayed: bool,
-    settings: &Settings,
-    out: &mut Outcome,
-) -> Result<(), CommandError> {
-    let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-    let mut random = nonces(step);
-    out.clear();
-    let mut call = call(&args, value(key), step, settings, &mut random, out);
-    call.replayed = replayed;
-    let mut result = (spec_of(name).run)(&mut call);
-    // Some documents are read in the background, whatever their size.
-    if let Some(Block::Read(reading)) = call.out.block.take_if(|block| matches!(block, Block::Read(_))) {
-        call.prepared = Some(Box::new(reading.unread.read(args[reading.argument], settings)));
-        result = (spec_of(name).run)(&mut call);
-    }
-    let fresh = call.fresh.take();
-    if fresh.is_some() && result.is_ok() && (replayed || out.changed()) {
-        *key = fresh;
-    }
-    result
-}
-
-fn value(key: &mut Option<Box<Space>>) -> Value<'_> {
-    key.as_mut().map_or(Value::Missing, |space| Value::Space(space))
-}
-
-fn call<'a>(
-    args: &'a [&'a [u8]],
-    value: Value<'a>,
-    step: &Step,
-    settings: &'a Settings,
-    random: &'a mut dyn FnMut() -> u32,
-    out: &'a mut Outcome,
-) -> Call<'a> {
-    out.report.names_ended = true;
-    Call {
-        key: KEY,
-        args,
-        value,
-        fresh: None,
-        now: Millis(step.now),
-        expire_from: step.expire_from.map(Millis),
-        replayed: false,
-        may_block: step.may_block,
-        reads_at_once: if step.nonces.is_multiple_of(2) { 0 } else { usize::MAX },
-        prepared: None,
-        waits: &|_, _| false,
-        may_write: &|_| true,
-        random,
-        settings,
-        out,
-    }
-}
-
 /// The circumstances of a step for the model.
 pub fn moment<'a>(step: &Step, settings: &'a Settings, random: &'a mut dyn FnMut() -> u32) -> Moment<'a> {
     Moment { now: step.now, expire_from: step.expire_from, may_block: step.may_block, random, settings }
-}
-
-/// The nonces of a step, the same for the model and the module.
-pub fn nonces(step: &Step) -> impl FnMut() -> u32 + use<> {
-    let mut random = Random::new(step.nonces);
-    move || random.bits() as u32
-}
-
-fn spec_of(name: &str) -> &'static spec::Spec {
-    spec::COMMANDS.iter().find(|spec| spec.name == name).expect("every command has its spec")
 }
 
 fn command_name(words: &[Vec<u8>]) -> &str {

@@ -5,7 +5,7 @@ use crate::sim::step::Act;
 
 impl Tally {
     /// What of the contract never happened.
-    pub fn missing(&self) -> Vec<String> {
+    pub(super) fn never_happened(&self) -> Vec<String> {
         let answers =
             WANTED.iter().flat_map(|(name, answers)| answers.iter().map(move |answer| (*name, *answer)));
         let answers = answers
