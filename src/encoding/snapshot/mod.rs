@@ -79,6 +79,7 @@ const EXTRA_REASON: u8 = 1 << 2;
 mod tests {
     use super::*;
     use crate::encoding::bytes::{DecodeError, put_text};
+    use crate::engine::packed::put_varint;
     use crate::engine::state::TaskState;
 
     fn finish(chunks: &[&[u8]]) -> Result<(), DecodeError> {
@@ -135,6 +136,32 @@ mod tests {
         };
         assert_eq!(ready(1), Ok(()));
         assert!(matches!(ready(0), Err(DecodeError::Broken(_))), "{:?}", ready(0));
+    }
+
+    /// The highest bit of a stored id says that it is a text: such an integer led to a text that was not there.
+    #[test]
+    fn an_integer_id_that_was_never_given_is_refused() {
+        let with_id = |id: u64| {
+            let mut workflow = b"F\x01\0\0".to_vec();
+            put_varint(&mut workflow, id);
+            workflow.extend(
+                *b"b\0d\0\x07{\"n\":1}\0\x02\x04\x02\0\0\x01\x01\xc1\x5c\x02\x89\0\x01\x0b\0\x0b\0\0\0\0",
+            );
+            finish(&[
+                b"H\x03\x02\x011\0\0",
+                b"T\x02\0\0\x01\0\x01\x01\x0b\0\0\0\0\0\0\0\0\0\0\x01\x03etl\0\0\0\0\0",
+                b"w\x01\x05alice1\x01\x01\0\0",
+                b"P\x01\0\0\0\x03\0\x01a\0\0\x01\x01b\0\0\0\x01c\x02\0\x04\0",
+                &workflow,
+                b"N\x01\0\0\0\x04done",
+                b"E\x02\x01\x01\x01\x01",
+            ])
+        };
+        assert_eq!(with_id(1), Ok(()));
+        for id in [2, 1 << 62, 1 << 63, u64::MAX] {
+            let never = DecodeError::Impossible("an id or a name that no workflow has");
+            assert_eq!(with_id(id), Err(never), "{id}");
+        }
     }
 
     /// A name was copied for each edge that led from it: 200 kB of edges became 2 GB.

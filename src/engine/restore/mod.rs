@@ -220,7 +220,10 @@ impl Space {
         if self.youngest().is_some_and(|youngest| youngest >= parts.sequence) {
             return Err(Impossible("workflows out of order"));
         }
-        let bad_id = matches!(parts.id, Id::Text(text) if text.is_empty() || text.len() > MAX_ID_BYTES);
+        let bad_id = match parts.id {
+            Id::Text(text) => text.is_empty() || text.len() > MAX_ID_BYTES,
+            Id::Integer(id) => id >= self.next_id,
+        };
         if bad_id || parts.own_name.is_some_and(|name| name.len() > MAX_NAME_BYTES) {
             return Err(Impossible("an id or a name that no workflow has"));
         }
