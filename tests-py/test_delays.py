@@ -206,7 +206,7 @@ def test_defaults_delay_every_task(server: Server, jobs: Space) -> None:
 
 
 def test_what_is_due_together_is_claimed_in_the_order_of_the_space(server: Server, jobs: Space) -> None:
-    at = now_ms() + 150
+    at = now_ms() + 1_000
     jobs.push(loose(2), "AT", at)
     jobs.push(workflow(task("urgent", priority=1), task("late", priority=200), task("third")), "AT", at)
     jobs.push(single("sooner", priority=150), "AT", at - 60)
@@ -226,7 +226,7 @@ def test_waiting_workers_are_woken_in_order_of_arrival(server: Server, jobs: Spa
 
 def test_more_than_a_turn_takes(server: Server, jobs: Space) -> None:
     """Everything due comes, in bounded batches; those who wait get the first."""
-    at = now_ms() + 300
+    at = now_ms() + 1_500
     wids = [jobs.push(loose(1_000), "AT", at) for _ in range(5)]
     waiter = Queue(server).join("COUNT", 3)
     server.wait_until(lambda: jobs.stats()["tasks"]["delayed"] == 0, what="all to be due")
