@@ -14,15 +14,14 @@
 //! event loop should, a timer goes on.
 
 use std::collections::BTreeSet;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use redis_module::raw;
 
 use super::answer;
-use super::api::{ERR, OK, api};
-use super::blocked::{self, Callbacks, Caller, Handle};
+use super::blocked::{self, Caller, Handle, Waits};
 use super::key::{Holds, KeyName, Mode, OpenKey, Target};
 use super::outcomes::{self, Borrowed};
 use super::perform::{Conditions, on_space};
@@ -104,16 +103,12 @@ pub fn block(ctx: &Ctx<'_>, target: &Target<'_>, spec: &Spec, command: &KeyName<
         arrival: OnceLock::new(),
         answer: Mutex::new(None),
     });
-    let record = Arc::into_raw(parked.clone()).cast_mut().cast();
-    // SAFETY: this is the command of a client that may be blocked; the record is a reference that is
-    // returned in `forget`.
-    let handle = unsafe { blocked::block(ctx, &target.name, block_ms, &CALLBACKS, record) };
+    // SAFETY: this is the command of a client that may be blocked.
+    let handle = unsafe { blocked::block(ctx, &target.name, block_ms, &parked) };
     let waiter = Waiter { handle, parked: parked.clone() };
     let arrival = with_all(|all| all.enrol(target.place(), parked.stands_at(), waiter));
     parked.arrival.set(arrival).expect("set once");
 }
-
-const CALLBACKS: Callbacks = Callbacks { on_key_ready, on_timeout, on_disconnect, forget };
 
 /// Workflows of a key ended or were removed, by a command or by itself.
 pub fn ended(ctx: &Ctx<'_>, target: &Target<'_>, workflows: &[Box<[u8]>]) {
@@ -220,13 +215,6 @@ impl Parked {
         &self.wait.ids[self.open.load(Relaxed)]
     }
 
-    /// Waits no more, if it still did.
-    fn leave(&self) {
-        if let Some(&arrival) = self.arrival.get() {
-            drop(with_all(|all| all.remove(arrival)));
-        }
-    }
-
     /// How the workflows stand. The context has the database selected.
     fn ask(&self, ctx: &Ctx<'_>) -> Answer {
         if !self.caller.is_permitted(ctx) {
@@ -251,56 +239,19 @@ impl Parked {
     }
 }
 
-/// # Safety
-/// `ctx` is the context of a callback of a client that waits for workflows.
-unsafe fn parked<'a>(ctx: &'a Ctx<'_>) -> &'a Parked {
-    // SAFETY: the private data of these clients is a reference to a record, held until `forget`,
-    // which is the last callback.
-    unsafe { &*api!(RedisModule_GetBlockedClientPrivateData(ctx.raw())).cast::<Parked>() }
-}
-
-/// The key appeared, which only happens where it is its own stand-in: an event tells, too.
-unsafe extern "C" fn on_key_ready(
-    _ctx: *mut raw::RedisModuleCtx,
-    _argv: *mut *mut raw::RedisModuleString,
-    _argc: c_int,
-) -> c_int {
-    ERR
-}
-
-/// All have ended, or time is up.
-unsafe extern "C" fn on_timeout(
-    ctx: *mut raw::RedisModuleCtx,
-    _argv: *mut *mut raw::RedisModuleString,
-    _argc: c_int,
-) -> c_int {
-    // SAFETY: the server's context.
-    let ctx = unsafe { Ctx::new(ctx) };
-    // SAFETY: this is a callback of a client that waits for workflows.
-    let parked = unsafe { parked(&ctx) };
-    parked.leave();
-    let ready = lock(&parked.answer).take();
-    match ready.unwrap_or_else(|| parked.ask(&ctx)) {
-        Answer::Told(out) => answer::reply(&ctx, &out.reply),
-        Answer::Error(line) => answer::error_line(&ctx, line),
+impl Waits for Parked {
+    fn tell(&self, ctx: &Ctx<'_>) {
+        let ready = lock(&self.answer).take();
+        match ready.unwrap_or_else(|| self.ask(ctx)) {
+            Answer::Told(out) => answer::reply(ctx, &out.reply),
+            Answer::Error(line) => answer::error_line(ctx, line),
+        }
     }
-    OK
-}
 
-/// The client went away, or the server unblocked it with an error of its own.
-unsafe extern "C" fn on_disconnect(
-    ctx: *mut raw::RedisModuleCtx,
-    _client: *mut raw::RedisModuleBlockedClient,
-) {
-    // SAFETY: the server's context.
-    let ctx = unsafe { Ctx::new(ctx) };
-    // SAFETY: this is a callback of a client that waits for workflows.
-    unsafe { parked(&ctx) }.leave();
-}
-
-/// The server's reference to the record ends.
-unsafe extern "C" fn forget(_ctx: *mut raw::RedisModuleCtx, data: *mut c_void) {
-    // SAFETY: `block` made this reference.
-    let parked = unsafe { Arc::from_raw(data.cast::<Parked>().cast_const()) };
-    parked.leave();
+    /// Waits no more, if it still did.
+    fn leave(&self) {
+        if let Some(&arrival) = self.arrival.get() {
+            drop(with_all(|all| all.remove(arrival)));
+        }
+    }
 }

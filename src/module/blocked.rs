@@ -9,28 +9,31 @@
 
 use std::ffi::{c_int, c_longlong, c_void};
 use std::ptr;
+use std::sync::Arc;
 
 use redis_module::raw;
 use smallvec::{SmallVec, smallvec};
 
-use super::api::{OK, api};
+use super::api::{ERR, OK, api};
 use super::key::{KeyName, OwnedString, Target};
 use super::server::Ctx;
 use crate::commands::spec::Spec;
 
-/// A callback with the words of the client's command.
-type Reply = unsafe extern "C" fn(*mut raw::RedisModuleCtx, *mut *mut raw::RedisModuleString, c_int) -> c_int;
+/// The record of one client that waits. The server shares it from [`block`] to its last callback.
+pub trait Waits: Send + Sync + 'static {
+    /// The key appeared, which only happens where it is its own stand-in. True when the client was told, and
+    /// waits no more.
+    fn key_appeared(&self, _ctx: &Ctx<'_>) -> bool {
+        false
+    }
 
-/// What the server calls.
-pub struct Callbacks {
-    /// The key appeared, which only happens where it is its own stand-in.
-    pub on_key_ready: Reply,
-    /// The handle was used, or time is up. For a client blocked on a key both are the same.
-    pub on_timeout: Reply,
-    /// The client went away, or the server unblocked it with an error of its own.
-    pub on_disconnect: unsafe extern "C" fn(*mut raw::RedisModuleCtx, *mut raw::RedisModuleBlockedClient),
-    /// The server's reference to the private data ends.
-    pub forget: unsafe extern "C" fn(*mut raw::RedisModuleCtx, *mut c_void),
+    /// Tells the client what its wait came to: the handle was used, or time is up. For a client blocked on
+    /// a key both are the same.
+    fn tell(&self, ctx: &Ctx<'_>);
+
+    /// It waits no more. Comes before [`Waits::tell`], when the client went away or the server unblocked it
+    /// with an error of its own, and at the end in any case.
+    fn leave(&self);
 }
 
 /// The server's handle of a blocked client. Valid as long as the client stands in a queue of ours.
@@ -43,32 +46,79 @@ unsafe impl Send for Handle {}
 /// Blocks the client of a command for so many milliseconds, 0: for ever.
 ///
 /// # Safety
-/// The context is that of a command of a client that may be blocked. `record` stays valid until
-/// `forget`, and the callbacks know what it is.
-pub unsafe fn block(
-    ctx: &Ctx<'_>,
-    key: &KeyName<'_>,
-    block_ms: u64,
-    callbacks: &Callbacks,
-    record: *mut c_void,
-) -> Handle {
+/// The context is that of a command of a client that may be blocked.
+pub unsafe fn block<W: Waits>(ctx: &Ctx<'_>, key: &KeyName<'_>, block_ms: u64, record: &Arc<W>) -> Handle {
+    let shared = Arc::into_raw(record.clone()).cast_mut().cast();
     let stand_in = stand_in(key.bytes()).map(|name| OwnedString::new(&name));
     let mut key = stand_in.as_ref().map_or(key.raw(), |name| name.name().raw());
-    // SAFETY: as the caller promises; the server copies the key's name.
+    // SAFETY: as the caller promises; the server copies the key's name; the callbacks are those of such a
+    // record, and `forget` returns the reference that the server has.
     unsafe {
         let handle = api!(RedisModule_BlockClientOnKeys(
             ctx.raw(),
-            Some(callbacks.on_key_ready),
-            Some(callbacks.on_timeout),
-            Some(callbacks.forget),
+            Some(on_key_ready::<W>),
+            Some(on_timeout::<W>),
+            Some(forget::<W>),
             c_longlong::try_from(block_ms).unwrap_or(0),
             &mut key,
             1,
-            record,
+            shared,
         ));
-        api!(RedisModule_SetDisconnectCallback(handle, Some(callbacks.on_disconnect)));
+        api!(RedisModule_SetDisconnectCallback(handle, Some(on_disconnect::<W>)));
         Handle(handle)
     }
+}
+
+/// The record of the client of a callback.
+///
+/// # Safety
+/// `ctx` is the context of a callback of a client that was blocked with such a record.
+unsafe fn record<'a, W: Waits>(ctx: &'a Ctx<'_>) -> &'a W {
+    // SAFETY: the private data of the client is a reference to its record, held until `forget`, which is
+    // the last callback.
+    unsafe { &*api!(RedisModule_GetBlockedClientPrivateData(ctx.raw())).cast::<W>() }
+}
+
+unsafe extern "C" fn on_key_ready<W: Waits>(
+    ctx: *mut raw::RedisModuleCtx,
+    _argv: *mut *mut raw::RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    // SAFETY: the server's context.
+    let ctx = unsafe { Ctx::new(ctx) };
+    // SAFETY: `block` set this callback for such a record.
+    let told = unsafe { record::<W>(&ctx) }.key_appeared(&ctx);
+    if told { OK } else { ERR }
+}
+
+unsafe extern "C" fn on_timeout<W: Waits>(
+    ctx: *mut raw::RedisModuleCtx,
+    _argv: *mut *mut raw::RedisModuleString,
+    _argc: c_int,
+) -> c_int {
+    // SAFETY: the server's context.
+    let ctx = unsafe { Ctx::new(ctx) };
+    // SAFETY: `block` set this callback for such a record.
+    let record = unsafe { record::<W>(&ctx) };
+    record.leave();
+    record.tell(&ctx);
+    OK
+}
+
+unsafe extern "C" fn on_disconnect<W: Waits>(
+    ctx: *mut raw::RedisModuleCtx,
+    _client: *mut raw::RedisModuleBlockedClient,
+) {
+    // SAFETY: the server's context.
+    let ctx = unsafe { Ctx::new(ctx) };
+    // SAFETY: `block` set this callback for such a record.
+    unsafe { record::<W>(&ctx) }.leave();
+}
+
+unsafe extern "C" fn forget<W: Waits>(_ctx: *mut raw::RedisModuleCtx, shared: *mut c_void) {
+    // SAFETY: `block` made this reference.
+    let record = unsafe { Arc::from_raw(shared.cast::<W>().cast_const()) };
+    record.leave();
 }
 
 /// A name in the slot of `key` that nobody uses. `None` for keys with a `}` and no hash tag, which

@@ -12,14 +12,10 @@
 //! The queue lets go of it when the client is served, when time is up, and when it disconnects,
 //! which includes CLIENT UNBLOCK ... ERROR and a change of role; the server in `forget`.
 
-use std::ffi::{c_int, c_void};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use redis_module::raw;
-
 use super::answer;
-use super::api::{ERR, OK, api};
-use super::blocked::{self, Callbacks, Caller, Handle};
+use super::blocked::{self, Caller, Handle, Waits};
 use super::key::{KeyName, Mode, Target};
 use super::outcomes::{self, Borrowed};
 use super::perform::{Conditions, on_space};
@@ -95,17 +91,13 @@ pub fn block(ctx: &Ctx<'_>, target: &Target<'_>, spec: &Spec, command: &KeyName<
         ticket: OnceLock::new(),
         delivery: Mutex::new(None),
     });
-    let record = Arc::into_raw(parked.clone()).cast_mut().cast();
-    // SAFETY: this is the command of a client that may be blocked; the record is a reference that is
-    // returned in `forget`.
-    let handle = unsafe { blocked::block(ctx, &target.name, block_ms, &CALLBACKS, record) };
+    // SAFETY: this is the command of a client that may be blocked.
+    let handle = unsafe { blocked::block(ctx, &target.name, block_ms, &parked) };
     let wish = Wish { types: &parked.claim.types, max_priority: parked.claim.max_priority };
     let entry = Waiter { handle, parked: parked.clone() };
     let ticket = with_queue(|queue| queue.enrol(target.place(), wish, entry));
     parked.ticket.set(ticket).expect("set once");
 }
-
-const CALLBACKS: Callbacks = Callbacks { on_key_ready, on_timeout, on_disconnect, forget };
 
 impl Waiter {
     /// What it waits for.
@@ -135,13 +127,6 @@ pub fn not_permitted() -> Delivery {
 impl Parked {
     fn delivery(&self) -> MutexGuard<'_, Option<Delivery>> {
         self.delivery.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Leaves the queue, if it still stands there.
-    fn leave(&self) {
-        if let Some(&ticket) = self.ticket.get() {
-            drop(with_queue(|queue| queue.remove(ticket)));
-        }
     }
 
     /// Tries to claim and to reply in the context of the blocked client itself.
@@ -177,66 +162,29 @@ pub fn conditions_of_serving() -> Conditions<'static> {
     }
 }
 
-/// # Safety
-/// `ctx` is the context of a callback of a blocked client.
-unsafe fn parked<'a>(ctx: &'a Ctx<'_>) -> &'a Parked {
-    // SAFETY: the private data of our blocked clients is a reference to a record, held until
-    // `forget`, which is the last callback.
-    unsafe { &*api!(RedisModule_GetBlockedClientPrivateData(ctx.raw())).cast::<Parked>() }
-}
+impl Waits for Parked {
+    fn key_appeared(&self, ctx: &Ctx<'_>) -> bool {
+        // One that is not permitted any more is told when a task is ready for it.
+        self.caller.is_permitted(ctx) && self.serve_now(ctx)
+    }
 
-/// The key appeared, which only happens where it is its own stand-in.
-unsafe extern "C" fn on_key_ready(
-    ctx: *mut raw::RedisModuleCtx,
-    _argv: *mut *mut raw::RedisModuleString,
-    _argc: c_int,
-) -> c_int {
-    // SAFETY: the server's context.
-    let ctx = unsafe { Ctx::new(ctx) };
-    // SAFETY: this is a callback of a blocked client.
-    let parked = unsafe { parked(&ctx) };
-    // One that is not permitted any more is told when a task is ready for it.
-    if parked.caller.is_permitted(&ctx) && parked.serve_now(&ctx) { OK } else { ERR }
-}
-
-/// Served, or time is up.
-unsafe extern "C" fn on_timeout(
-    ctx: *mut raw::RedisModuleCtx,
-    _argv: *mut *mut raw::RedisModuleString,
-    _argc: c_int,
-) -> c_int {
-    // SAFETY: the server's context.
-    let ctx = unsafe { Ctx::new(ctx) };
-    // SAFETY: this is a callback of a blocked client.
-    let parked = unsafe { parked(&ctx) };
-    parked.leave();
-    let delivery = parked.delivery().take();
-    match delivery {
-        Some(Delivery::Tasks(out)) => answer::reply(&ctx, &out.reply),
-        Some(Delivery::Error(line)) => answer::error_line(&ctx, line),
-        None => {
-            let mut reply = Reply::default();
-            claim::empty_reply(&mut reply);
-            answer::reply(&ctx, &reply);
+    fn tell(&self, ctx: &Ctx<'_>) {
+        let delivery = self.delivery().take();
+        match delivery {
+            Some(Delivery::Tasks(out)) => answer::reply(ctx, &out.reply),
+            Some(Delivery::Error(line)) => answer::error_line(ctx, line),
+            None => {
+                let mut reply = Reply::default();
+                claim::empty_reply(&mut reply);
+                answer::reply(ctx, &reply);
+            }
         }
     }
-    OK
-}
 
-/// The client went away, or the server unblocked it with an error of its own.
-unsafe extern "C" fn on_disconnect(
-    ctx: *mut raw::RedisModuleCtx,
-    _client: *mut raw::RedisModuleBlockedClient,
-) {
-    // SAFETY: the server's context.
-    let ctx = unsafe { Ctx::new(ctx) };
-    // SAFETY: this is a callback of a blocked client.
-    unsafe { parked(&ctx) }.leave();
-}
-
-/// The server's reference to the record ends.
-unsafe extern "C" fn forget(_ctx: *mut raw::RedisModuleCtx, data: *mut c_void) {
-    // SAFETY: `block` made this reference.
-    let parked = unsafe { Arc::from_raw(data.cast::<Parked>().cast_const()) };
-    parked.leave();
+    /// Leaves the queue, if it still stands there.
+    fn leave(&self) {
+        if let Some(&ticket) = self.ticket.get() {
+            drop(with_queue(|queue| queue.remove(ticket)));
+        }
+    }
 }

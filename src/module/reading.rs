@@ -12,7 +12,7 @@
 //! Replicating takes a context that ends, so this happens in a timer.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -20,8 +20,8 @@ use redis_module::raw;
 use smallvec::SmallVec;
 
 use super::answer;
-use super::api::{ERR, OK, api};
-use super::blocked::{self, Callbacks, Caller, Handle};
+use super::api::api;
+use super::blocked::{self, Caller, Handle, Waits};
 use super::grace;
 use super::key::{Holds, KeyName, Mode, OpenKey, OwnedString, Target};
 use super::outcomes::{self, Borrowed};
@@ -127,14 +127,10 @@ pub fn block(
     // SAFETY: the context is valid; the new one is never freed.
     DETACHED.get_or_init(|| Detached(unsafe { api!(RedisModule_GetDetachedThreadSafeContext(ctx.raw())) }));
     let parked = Arc::new(Parked::new(Caller::of(ctx, target, spec, &argv[0]), spec, &argv[2..]));
-    let record = Arc::into_raw(parked.clone()).cast_mut().cast();
-    // SAFETY: this is the command of a client that may be blocked; the record is a reference that is
-    // returned in `forget`.
-    let handle = unsafe { blocked::block(ctx, &target.name, 0, &CALLBACKS, record) };
+    // SAFETY: this is the command of a client that may be blocked.
+    let handle = unsafe { blocked::block(ctx, &target.name, 0, &parked) };
     Job { number: NUMBERS.fetch_add(1, Relaxed), handle, parked }.send(reading);
 }
-
-const CALLBACKS: Callbacks = Callbacks { on_key_ready, on_timeout, on_disconnect, forget };
 
 /// The thread has read something.
 pub fn done() {
@@ -250,11 +246,6 @@ impl Parked {
         self.args.iter().map(|arg| arg.name().bytes().len() as u64).sum()
     }
 
-    /// Waits no more.
-    fn leave(&self) {
-        self.unwanted.store(true, Relaxed);
-    }
-
     /// Runs the command with its document read.
     fn carry_out(&self, ctx: &Ctx<'_>, prepared: Prepared) -> Carried {
         let target = self.caller.target();
@@ -297,57 +288,18 @@ impl Drop for Parked {
     }
 }
 
-/// # Safety
-/// `ctx` is the context of a callback of a client whose document is read.
-unsafe fn parked<'a>(ctx: &'a Ctx<'_>) -> &'a Parked {
-    // SAFETY: the private data of these clients is a reference to a record, held until `forget`,
-    // which is the last callback.
-    unsafe { &*api!(RedisModule_GetBlockedClientPrivateData(ctx.raw())).cast::<Parked>() }
-}
-
-/// The key appeared, which only happens where it is its own stand-in, and means nothing here.
-unsafe extern "C" fn on_key_ready(
-    _ctx: *mut raw::RedisModuleCtx,
-    _argv: *mut *mut raw::RedisModuleString,
-    _argc: c_int,
-) -> c_int {
-    ERR
-}
-
-/// The command was carried out, or CLIENT UNBLOCK ended the wait.
-unsafe extern "C" fn on_timeout(
-    ctx: *mut raw::RedisModuleCtx,
-    _argv: *mut *mut raw::RedisModuleString,
-    _argc: c_int,
-) -> c_int {
-    // SAFETY: the server's context.
-    let ctx = unsafe { Ctx::new(ctx) };
-    // SAFETY: this is a callback of a client whose document is read.
-    let parked = unsafe { parked(&ctx) };
-    parked.leave();
-    let answer = lock(&parked.answer).take();
-    match answer {
-        Some(Answer::Told(out)) => answer::reply(&ctx, &out.reply),
-        Some(Answer::Error(line)) => answer::error_line(&ctx, line),
-        None => answer::error_line(&ctx, UNBLOCKED.to_vec()),
+impl Waits for Parked {
+    /// The command was carried out, or CLIENT UNBLOCK ended the wait.
+    fn tell(&self, ctx: &Ctx<'_>) {
+        let answer = lock(&self.answer).take();
+        match answer {
+            Some(Answer::Told(out)) => answer::reply(ctx, &out.reply),
+            Some(Answer::Error(line)) => answer::error_line(ctx, line),
+            None => answer::error_line(ctx, UNBLOCKED.to_vec()),
+        }
     }
-    OK
-}
 
-/// The client went away, or the server unblocked it with an error of its own.
-unsafe extern "C" fn on_disconnect(
-    ctx: *mut raw::RedisModuleCtx,
-    _client: *mut raw::RedisModuleBlockedClient,
-) {
-    // SAFETY: the server's context.
-    let ctx = unsafe { Ctx::new(ctx) };
-    // SAFETY: this is a callback of a client whose document is read.
-    unsafe { parked(&ctx) }.leave();
-}
-
-/// The server's reference to the record ends.
-unsafe extern "C" fn forget(_ctx: *mut raw::RedisModuleCtx, data: *mut c_void) {
-    // SAFETY: `block` made this reference.
-    let parked = unsafe { Arc::from_raw(data.cast::<Parked>().cast_const()) };
-    parked.leave();
+    fn leave(&self) {
+        self.unwanted.store(true, Relaxed);
+    }
 }
